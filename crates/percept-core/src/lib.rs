@@ -1,0 +1,18 @@
+//! The vocabulary of percept: what a task is, what a model is, what goes in and what comes out.
+//!
+//! Every other crate knows this one and this one knows none of them. Start with [`Task`] and
+//! [`Model`]; the inputs and outputs of a task stand in the module that bears its name.
+#![forbid(unsafe_code)]
+
+mod error;
+mod model;
+mod runtime;
+mod spec;
+mod task;
+pub mod transcribe;
+
+pub use error::{Cause, Error, Result};
+pub use model::{Arch, Model, Predicted, RawTensor, RawValues, Timings};
+pub use runtime::{Device, Precision, Runtime};
+pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
+pub use task::{Prediction, Task, Transcribe};

@@ -1,0 +1,38 @@
+//! What percept can do, as types.
+
+use crate::transcribe::{TranscribeInput, Transcript};
+
+/// One thing percept can do. [`Task::NAME`] is the verb of the command line, the `task` key in
+/// `models.toml`, the suffix of the crate and the `task` field of every result.
+pub trait Task: 'static {
+    /// The verb, in lower case.
+    const NAME: &'static str;
+    /// Decoded media and its prompt: all that one prediction needs.
+    type Input: Send + Sync;
+    /// In the coordinates of the original media, never of the network's canvas.
+    type Output: Into<Prediction> + Send;
+}
+
+/// The output of any task. Closed on purpose: a new task adds a variant, and the compiler lists what
+/// must learn it.
+#[derive(Clone, Debug)]
+pub enum Prediction {
+    /// Speech to text.
+    Transcribe(Transcript),
+}
+
+/// Speech to text. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Transcribe {}
+
+impl Task for Transcribe {
+    const NAME: &'static str = "transcribe";
+    type Input = TranscribeInput;
+    type Output = Transcript;
+}
+
+impl From<Transcript> for Prediction {
+    fn from(transcript: Transcript) -> Self {
+        Self::Transcribe(transcript)
+    }
+}
