@@ -36,18 +36,14 @@ def speech_like(samples: int, seed: int) -> np.ndarray:
 
 
 def signals() -> dict[str, np.ndarray]:
-    impulse = np.zeros(WINDOW, dtype=np.int16)
-    impulse[[0, 7_777, WINDOW - 1]] = [32767, -32768, 32767]
     full_scale = np.where(np.arange(WINDOW) // 40 % 2 == 0, 32767, -32768).astype(np.int16)
     return {
         "exact": speech_like(WINDOW, 1),  # exactly the window
         "short": speech_like(12_345, 2),  # shorter than the window, not a multiple of the hop
-        "one_hop_less": speech_like(WINDOW - 160, 3),
         "long": speech_like(WINDOW + 4_321, 4),  # longer than the window: cut
         "tiny": speech_like(150, 5),  # shorter than one STFT frame and even than one hop
         "silence": np.zeros(WINDOW, dtype=np.int16),  # digital silence
         "quiet": (speech_like(WINDOW, 6) // 4096).astype(np.int16),  # a few steps of quantisation
-        "impulse": impulse,
         "full_scale": full_scale,  # a square wave of +-32768, 200 Hz
     }
 
@@ -85,12 +81,14 @@ def main() -> None:
         filters = np.ascontiguousarray(extractor.mel_filters.T, dtype=np.float32)
         outputs = {"mel_filters": filters}
         for name, pcm in inputs.items():
+            if bins == 128 and name in ("quiet", "full_scale", "long"):
+                continue  # these do not depend on the filter bank; the file stays under 1 MB
             waveform = pcm.astype(np.float32) / 32768.0
             outputs[f"torch.{name}"] = extract(extractor, waveform, "torch")
             # The numpy path differs from torch's by rounding only; it is kept where that rounding is largest.
             numpy_features = extract(extractor, waveform, "numpy")
             difference[f"{bins}.{name}"] = float(np.abs(numpy_features - outputs[f"torch.{name}"]).max())
-            if name in ("exact", "quiet", "silence"):
+            if name == "exact":
                 outputs[f"numpy.{name}"] = numpy_features
         outputs["unpadded.long"] = unpadded(extractor, inputs["long"].astype(np.float32) / 32768.0)
         save_file(outputs, OUT / f"mel{bins}.safetensors")
