@@ -10,6 +10,7 @@ mod runtime;
 mod spec;
 mod task;
 pub mod transcribe;
+pub mod write;
 
 pub use error::{Cause, Error, Result};
 pub use model::{Arch, Model, Predicted, RawTensor, RawValues, Timings};

@@ -1,0 +1,205 @@
+//! Files that appear whole or not at all.
+//!
+//! The bytes go into a temporary file in the folder of the target, which is renamed over the target
+//! at the end: a reader sees the old file or the new one, and a process that dies leaves the old one.
+//! Nothing is flushed to the platter (`fsync`), so this is no promise about power cuts.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Writes `bytes` to `path`; see [`atomic_with`].
+pub fn atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    atomic_with(path, |writer| writer.write_all(bytes))
+}
+
+/// Writes what `fill` writes to `path`, which then holds all of it or is untouched.
+///
+/// Missing folders are created. An existing file is replaced and keeps its permissions; a symbolic
+/// link is followed. A target that is no regular file (a pipe, `/dev/null`) is written to directly.
+///
+/// # Errors
+/// [`Error::Output`] with a hint: no space, no permission, a read-only file, a folder in the way, or
+/// whatever `fill` returned.
+pub fn atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    write(path, fill).map_err(|cause| Error::Output {
+        path: path.to_path_buf(),
+        hint: hint(&cause),
+        cause: cause.into(),
+    })
+}
+
+fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let target = follow_link(path)?;
+    let existing = match fs::metadata(&target) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(metadata) = &existing {
+        if metadata.is_dir() {
+            return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+        }
+        if !metadata.is_file() {
+            return stream(File::options().write(true).open(&target)?, fill).map(drop);
+        }
+        if metadata.permissions().readonly() {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "the file is read-only"));
+        }
+    }
+    let folder = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".percept-").suffix(".part");
+    match existing {
+        Some(metadata) => builder.permissions(metadata.permissions()),
+        None => builder.permissions(default_permissions(folder)?),
+    };
+    let mut temporary = builder.tempfile_in(folder)?;
+    stream(temporary.as_file_mut(), fill)?;
+    temporary.persist(&target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Buffers and flushes: an error that only shows at the last flush is an error too.
+fn stream<W: Write>(file: W, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<W> {
+    let mut buffer = BufWriter::with_capacity(1 << 16, file);
+    fill(&mut buffer)?;
+    buffer.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+/// The file a symbolic link names, so that the link survives.
+fn follow_link(path: &Path) -> io::Result<PathBuf> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => match fs::canonicalize(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // A dangling link: its target is created next to nothing we could look up.
+                let target = fs::read_link(path)?;
+                Ok(path.parent().unwrap_or(Path::new("")).join(target))
+            }
+            other => other,
+        },
+        _ => Ok(path.to_path_buf()),
+    }
+}
+
+/// What an ordinary new file gets: temporary files are private to their owner otherwise.
+#[cfg(unix)]
+fn default_permissions(_folder: &Path) -> io::Result<fs::Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::Permissions::from_mode(0o666)) // the kernel takes the umask off
+}
+
+#[cfg(not(unix))]
+fn default_permissions(folder: &Path) -> io::Result<fs::Permissions> {
+    Ok(fs::metadata(folder)?.permissions())
+}
+
+fn hint(error: &io::Error) -> Option<String> {
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or write to another disk",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "choose a place that you may write to with `--output`"
+        }
+        ErrorKind::IsADirectory => "name a file, or remove the folder",
+        ErrorKind::NotADirectory => "a part of the path is a file, not a folder",
+        ErrorKind::InvalidFilename => "choose a shorter or plainer name",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn missing_folders_are_made_and_nothing_is_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c.txt");
+        atomic(&path, b"hello").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+        assert_eq!(names(path.parent().unwrap()), ["c.txt"]);
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.txt");
+        atomic(&path, b"old").unwrap();
+        let error = atomic_with(&path, |writer| {
+            writer.write_all(b"new")?;
+            Err(io::Error::from(ErrorKind::StorageFull))
+        })
+        .unwrap_err();
+        assert!(matches!(error, Error::Output { .. }), "{error:?}");
+        assert!(error.hint().unwrap().contains("space"), "{error:?}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["c.txt"]);
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_an_error_with_a_hint() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = atomic(folder.path(), b"x").unwrap_err();
+        assert!(error.chain().contains("it is a folder"), "{}", error.chain());
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_file_as_parent_is_an_error_with_a_hint() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), b"x").unwrap();
+        let error = atomic(&folder.path().join("file/below.txt"), b"x").unwrap_err();
+        assert!(error.hint().unwrap().contains("not a folder"), "{error:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_links_and_devices_are_respected() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+
+        // A new file looks like any other new file, not like a private temporary one.
+        let plain = folder.path().join("plain");
+        fs::write(&plain, b"x").unwrap();
+        let ours = folder.path().join("ours");
+        atomic(&ours, b"x").unwrap();
+        assert_eq!(mode(&ours), mode(&plain));
+
+        fs::set_permissions(&ours, fs::Permissions::from_mode(0o640)).unwrap();
+        let link = folder.path().join("link");
+        symlink("ours", &link).unwrap();
+        atomic(&link, b"through the link").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&ours).unwrap(), b"through the link");
+        assert_eq!(mode(&ours), 0o640);
+
+        fs::set_permissions(&ours, fs::Permissions::from_mode(0o440)).unwrap();
+        let error = atomic(&ours, b"no").unwrap_err();
+        assert!(error.chain().contains("read-only"), "{}", error.chain());
+
+        // Renaming over a device would replace it.
+        atomic(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told() {
+        let error = atomic(Path::new("/dev/full"), b"x").unwrap_err();
+        assert!(error.hint().unwrap().contains("space"), "{}", error.chain());
+    }
+}
