@@ -1,1 +1,28 @@
-//! In the making.
+//! The one driver: plan, read ahead, predict in batches, write in order.
+//!
+//! One file, a folder and a stream on stdin all take this road. [`Plan::new`] turns what was typed into
+//! a list of items with settled output names, or refuses before anything runs. [`run`] takes the plan
+//! through a model: one thread reads ahead, the calling thread runs the model, one thread writes, and
+//! at most [`RunOptions::most_in_flight`] items are in memory. A broken item costs itself only.
+//!
+//! This crate knows tasks through `percept_core::Task` alone: it never decodes media, never names an
+//! architecture and never prints.
+#![forbid(unsafe_code)]
+
+mod drive;
+mod guard;
+mod interrupt;
+mod observe;
+mod options;
+mod plan;
+mod summary;
+
+pub use drive::run;
+pub use interrupt::Interrupt;
+pub use observe::{Observer, Stage};
+pub use options::{OnFailure, RunOptions};
+pub use plan::{
+    Existing, FilesFrom, Format, FormatKind, InputSource, Item, ListSource, Naming, OutputTarget, Plan,
+    PlanRequest, Separator,
+};
+pub use summary::{ExitCode, Failure, StageTimes, Summary};

@@ -1,0 +1,33 @@
+//! Who wants to know how a run goes.
+
+use percept_core::Timings;
+
+use crate::{Failure, Item};
+
+/// What is being done with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Reading and decoding. The first that happens to an item.
+    Read,
+    /// The model runs.
+    Predict,
+    /// The outputs are written.
+    Write,
+}
+
+/// Listens to a run: a progress bar, a log, a manifest.
+///
+/// [`Observer::stage`] is called from three threads. [`Observer::finished`] and [`Observer::failed`]
+/// come from one thread, in the order of the plan. `()` listens to nothing.
+pub trait Observer: Sync {
+    /// An item enters a stage.
+    fn stage(&self, _item: &Item, _stage: Stage) {}
+
+    /// An item is done: its outputs are written.
+    fn finished(&self, _item: &Item, _timings: &Timings) {}
+
+    /// An item is given up. The others go on.
+    fn failed(&self, _failure: &Failure) {}
+}
+
+impl Observer for () {}
