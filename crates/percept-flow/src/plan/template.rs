@@ -112,7 +112,7 @@ mod tests {
     }
 
     // The expected texts are what `fd -H -t f . FOLDER -x echo TEMPLATE` of fd 8.6.0 printed; that of
-    // the escaped braces is by fd 10's own tests, 8.6.0 has none.
+    // the escaped braces stands in the tests of fd's `src/fmt/mod.rs` (1cad50f), 8.6.0 has none.
     #[test]
     fn placeholders_are_those_of_fd() {
         let table = [
@@ -127,7 +127,11 @@ mod tests {
             ("{.}", ".hidden", ".hidden"),
             ("out/{//}/{/.}.srt", "a/b.wav", "out/a/b.srt"),
             ("{/.}{/.}", "a/b.wav", "bb"),
-            ("{{{/.}}}", "a/b.wav", "{b}"),
+            (
+                "{{path={} basename={/} parent={//} }}",
+                "a/folder/file.txt",
+                "{path=a/folder/file.txt basename=file.txt parent=a/folder }",
+            ),
             ("{x}{/}", "b.wav", "{x}b.wav"),
         ];
         for (template, input, expected) in table {
