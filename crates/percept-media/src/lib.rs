@@ -1,1 +1,9 @@
-//! In the making.
+//! Reads and writes media: sound of any common container and codec to 16 kHz mono, and raw tensors
+//! to safetensors.
+//!
+//! Start with [`sound::read`]. With the cargo feature `video`, FFmpeg decodes what the built-in
+//! decoders do not know.
+#![forbid(unsafe_code)]
+
+pub mod raw;
+pub mod sound;
