@@ -9,7 +9,8 @@ use percept_core::{Error, Result};
 
 use super::list::Entry;
 use super::name::file;
-use super::{Existing, InputSource, Item, OutputTarget};
+use super::output::OutputTarget;
+use super::{Existing, InputSource, Item};
 
 /// How many names an error lists before it counts the rest.
 const LISTED: usize = 10;
@@ -92,9 +93,14 @@ pub(super) struct PlaceOf {
 }
 
 impl PlaceOf {
-    /// The one spelling of a path. Links in its folder are resolved, the last component is not: it is
-    /// what a rename replaces.
+    /// The one spelling of a path: links in it are resolved, and so is a link that it names, because
+    /// `percept_core::write` follows it.
     pub(super) fn of(&mut self, path: &Path) -> OsString {
+        if fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink())
+            && let Ok(real) = fs::canonicalize(path)
+        {
+            return fold_case(real.into_os_string());
+        }
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
             return absolute.into_os_string();

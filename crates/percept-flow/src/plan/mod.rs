@@ -7,6 +7,7 @@ mod check;
 mod list;
 mod name;
 mod native;
+mod output;
 mod target;
 mod template;
 mod walk;
@@ -15,6 +16,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use percept_core::{Error, Result};
+
+pub use output::OutputTarget;
 
 /// What was typed, as far as inputs and outputs go.
 pub struct PlanRequest<'a> {
@@ -139,17 +142,6 @@ impl InputSource {
             Self::Stdin => Path::new("-"),
         }
     }
-}
-
-/// Where an output goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutputTarget {
-    /// Our stdout.
-    Stdout,
-    /// A file, to be written under another name and renamed. Its folder may not exist yet.
-    File(PathBuf),
-    /// An existing pipe or device such as `/dev/null`: to be opened and written, never replaced.
-    Stream(PathBuf),
 }
 
 impl Plan {

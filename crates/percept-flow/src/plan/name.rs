@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use percept_core::Result;
@@ -86,7 +85,7 @@ fn outputs(request: &PlanRequest<'_>, target: &Target, entry: &Entry, style: Sty
         Target::File(path) => for_each_format(path.clone(), &request.formats),
         Target::Template(template) => for_each_format(template.fill(input).into(), &request.formats),
     };
-    paths.into_iter().map(output).collect()
+    paths.into_iter().map(OutputTarget::at).collect()
 }
 
 fn base_name(input: &Path, naming: Naming, style: Style) -> OsString {
@@ -115,9 +114,4 @@ fn for_each_format(path: PathBuf, formats: &[Format]) -> Vec<PathBuf> {
     let known = path.extension().is_some_and(|found| formats.iter().any(|f| found == f.extension.as_str()));
     let base = if known { path.with_extension("") } else { path };
     formats.iter().map(|format| with_extension(&base, format)).collect()
-}
-
-fn output(path: PathBuf) -> OutputTarget {
-    let special = fs::metadata(&path).is_ok_and(|data| !data.is_file() && !data.is_dir());
-    if special { OutputTarget::Stream(path) } else { OutputTarget::File(path) }
 }

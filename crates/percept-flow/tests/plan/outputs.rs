@@ -122,11 +122,19 @@ fn an_output_never_replaces_an_input() {
 
 #[cfg(unix)]
 #[test]
-fn an_input_is_known_through_links_in_its_path() {
-    let tree = Tree::new(&["real/a.wav"]);
+fn an_input_is_known_through_links() {
+    let tree = Tree::new(&["real/a.wav", "b.wav"]);
     std::os::unix::fs::symlink(tree.path("real"), tree.path("link")).unwrap();
-    let error = tree.error(&["T/real/a.wav"], Some("T/link/a.wav"), &["srt"]);
-    assert!(error.contains("would replace an input"), "{error}");
+    std::os::unix::fs::symlink("b.wav", tree.path("b.srt")).unwrap();
+    for (input, output) in [
+        ("T/real/a.wav", "T/link/a.wav"),
+        ("T/link/a.wav", "T/real/a.wav"),
+        ("T/b.wav", "T/b.srt"),
+        ("T/b.srt", "T/b.wav"),
+    ] {
+        let error = tree.error(&[input], Some(output), &["srt"]);
+        assert!(error.contains("would replace an input"), "{input} {output}: {error}");
+    }
 }
 
 #[test]
