@@ -1,0 +1,201 @@
+//! Linear layers in int8: weights with one scale per output channel, inputs quantised per row on the fly.
+//!
+//! A weight is `scale * q` with q in -127..=127. A row of the input is `scale * (q - zero)` with q in 0..=255
+//! and its own scale and zero point, which spends no code on values that the row does not have. Then
+//! `x . w = scale_x * scale_w * (q_x . q_w - zero * sum(q_w))`, with the sums over q_w known at load.
+//! Integer sums are exact, so every instruction set gives the same sums.
+
+use crate::epilogue::{COLUMNS, Epilogue, Place, Tile};
+use crate::isa::{Isa, isa};
+use crate::math::per_isa;
+use crate::packed::{check_weight, panels, rows_of};
+use crate::product::{self, Left, Right};
+use crate::scratch::{Aligned, cast, cast_mut};
+use crate::tile::Numbers;
+
+/// A linear layer's weight in int8, packed once for [`PackedInt8::matmul`].
+#[derive(Clone)]
+pub struct PackedInt8 {
+    panels: Aligned,
+    channels: usize,
+    depth: usize,
+    /// Per output channel, padded to whole panels.
+    scales: Vec<f32>,
+    /// Sum of the quantised weights of an output channel, padded likewise.
+    sums: Vec<i32>,
+}
+
+/// Rows quantised to unsigned bytes, padded with zeros to whole AMX tiles; their scale and zero point follow.
+struct Rows<'a> {
+    values: &'a [f32],
+    weight: &'a PackedInt8,
+    isa: Isa,
+}
+
+/// Input channels with padding.
+fn padded(depth: usize) -> usize {
+    depth.next_multiple_of(64)
+}
+
+impl Left for Rows<'_> {
+    fn row_bytes(&self) -> usize {
+        padded(self.weight.depth)
+    }
+
+    fn stage(&self, row: usize, staged: &mut [u8]) {
+        let depth = self.weight.depth;
+        let tail = staged.len() - 64;
+        let (codes, own) = staged.split_at_mut(tail);
+        codes[depth..padded(depth)].fill(0);
+        let own = &mut cast_mut::<f32>(own)[..2];
+        quantise(self.isa, &self.values[row * depth..][..depth], &mut codes[..depth], own);
+    }
+
+    fn restore(&self, tile: &mut Tile, place: Place, staged: &[u8], stride: usize) {
+        let channels = place.column..place.column + COLUMNS;
+        let (scales, sums) = (&self.weight.scales[channels.clone()], &self.weight.sums[channels]);
+        restore(self.isa, &mut tile.0[..place.rows * COLUMNS], scales, sums, staged, stride);
+    }
+}
+
+per_isa! {
+    /// Quantises a row; `own` receives the scale and the zero point.
+    fn quantise(from: &[f32], codes: &mut [u8], own: &mut [f32]) {
+        // Zero is always a code of its own, so that padding and silence are exact.
+        let mut low = [0.0_f32; 16];
+        let mut high = [0.0_f32; 16];
+        let (lines, rest) = from.as_chunks::<16>();
+        for line in lines {
+            for (i, value) in line.iter().enumerate() {
+                low[i] = if *value < low[i] { *value } else { low[i] };
+                high[i] = if *value > high[i] { *value } else { high[i] };
+            }
+        }
+        let low = low.iter().chain(rest).fold(0.0_f32, |a, b| a.min(*b));
+        let high = high.iter().chain(rest).fold(0.0_f32, |a, b| a.max(*b));
+        let range = high - low;
+        let scale = if range > 0.0 { range / 255.0 } else { 1.0 };
+        let inverse = 1.0 / scale;
+        let zero = (-low * inverse).round().clamp(0.0, 255.0);
+        // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
+        const SHIFT: f32 = 12_582_912.0;
+        for (code, value) in codes.iter_mut().zip(from) {
+            let scaled = crate::math::mul_add::<FMA>(*value, inverse, zero).clamp(0.0, 255.0);
+            *code = ((scaled + SHIFT).to_bits() & 0xff) as u8;
+        }
+        own[0] = scale;
+        own[1] = zero;
+    }
+}
+
+per_isa! {
+    /// From integer sums to numbers.
+    fn restore(tile: &mut [f32], scales: &[f32], sums: &[i32], staged: &[u8], stride: usize) {
+        for (r, row) in tile.chunks_exact_mut(COLUMNS).enumerate() {
+            let own = cast::<f32>(&staged[(r + 1) * stride - 64..(r + 1) * stride]);
+            let (scale, zero) = (own[0], own[1] as i32);
+            for ((value, s), sum) in row.iter_mut().zip(scales).zip(sums) {
+                let product = value.to_bits().cast_signed().wrapping_sub(zero.wrapping_mul(*sum));
+                *value = product as f32 * (scale * s);
+            }
+        }
+    }
+}
+
+impl PackedInt8 {
+    /// Quantises and packs a weight of `channels` outputs by `depth` inputs, row by row as PyTorch stores it.
+    ///
+    /// # Panics
+    /// If the length is not `channels * depth`.
+    #[must_use]
+    pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
+        check_weight(weight.len(), channels, depth);
+        let largest = |channel: usize| {
+            weight[channel * depth..][..depth].iter().fold(0.0_f32, |most, value| most.max(value.abs()))
+        };
+        let scales: Vec<f32> = (0..channels)
+            .map(|channel| match largest(channel) {
+                most if most > 0.0 => most / 127.0,
+                _ => 1.0,
+            })
+            .collect();
+        let code = |channel: usize, p: usize| {
+            (weight[channel * depth + p] / scales[channel]).round_ties_even().clamp(-127.0, 127.0) as i8
+        };
+        Self::pack(channels, depth, &scales, &code)
+    }
+
+    /// Packs a weight that is quantised already: `scales[c] * codes[c, p]`.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    #[must_use]
+    pub fn from_codes(codes: &[i8], scales: &[f32], channels: usize, depth: usize) -> Self {
+        check_weight(codes.len(), channels, depth);
+        assert_eq!(scales.len(), channels, "scales: one per output channel is wanted");
+        Self::pack(channels, depth, scales, &|channel, p| codes[channel * depth + p])
+    }
+
+    fn pack(
+        channels: usize,
+        depth: usize,
+        scales: &[f32],
+        code: &(impl Fn(usize, usize) -> i8 + Sync),
+    ) -> Self {
+        assert!(depth <= 1 << 15, "at most 32768 input channels keep the 32-bit sums exact");
+        let panels = panels(channels, padded(depth) * COLUMNS, &|first, count, panel| {
+            let panel = cast_mut::<i8>(panel);
+            for (group, line) in panel.chunks_exact_mut(4 * COLUMNS).enumerate() {
+                for (c, four) in line[..4 * count].chunks_exact_mut(4).enumerate() {
+                    for (p, to) in (4 * group..depth).zip(four) {
+                        *to = code(first + c, p);
+                    }
+                }
+            }
+        });
+        let whole = channels.next_multiple_of(COLUMNS);
+        let mut sums = vec![0; whole];
+        let panel_bytes = padded(depth) * COLUMNS;
+        if panel_bytes > 0 {
+            for (bytes, sums) in panels.bytes().chunks_exact(panel_bytes).zip(sums.chunks_exact_mut(COLUMNS))
+            {
+                for line in cast::<i8>(bytes).chunks_exact(4 * COLUMNS) {
+                    for (sum, four) in sums.iter_mut().zip(line.chunks_exact(4)) {
+                        *sum += four.iter().map(|q| i32::from(*q)).sum::<i32>();
+                    }
+                }
+            }
+        }
+        let mut scales = scales.to_vec();
+        scales.resize(whole, 0.0);
+        Self { panels, channels, depth, scales, sums }
+    }
+
+    /// Output channels.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Input channels.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// `out[m, channels] = epilogue(int8(input[m, depth]) x weight^T)`, for any m.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
+        let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
+        let right = Right {
+            numbers: Numbers::Int8,
+            panels: self.panels.bytes(),
+            panel_bytes: padded(self.depth) * COLUMNS,
+            steps: padded(self.depth) / 4,
+        };
+        let left = Rows { values: input, weight: self, isa: isa() };
+        product::run(&left, right, (rows, self.channels), out, epilogue);
+    }
+}

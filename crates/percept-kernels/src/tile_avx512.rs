@@ -1,0 +1,181 @@
+//! AVX-512 tiles: up to 12 rows by 32 columns held in registers over the whole depth.
+//!
+//! 24 accumulators, two vectors of weights and one broadcast value fill 27 of the 32 registers; 14 rows would
+//! fit too, but the compiler then spills, and 12 already keep both multipliers busy (24 products for 14 loads).
+
+use crate::tile::Operands;
+use std::arch::x86_64::*;
+
+/// Writes one tile function for each kind of number, and its dispatcher over the number of rows.
+macro_rules! tile {
+    ($name:ident, $inner:ident, $features:literal, $zero:expr, $load:ident, $broadcast:ident, $store:ident,
+     $number:ident, |$acc:ident, $left:ident, $right:ident| $product:expr) => {
+        /// One tile of exactly `R` rows; `U` steps at a time where few rows would wait for each other.
+        #[target_feature(enable = $features)]
+        unsafe fn $inner<const R: usize, const U: usize>(at: Operands, out: *mut $number, out_stride: usize) {
+            let mut sums = [[[$zero; 2]; R]; U];
+            let groups: [*const u8; 4] =
+                std::array::from_fn(|g| at.left.wrapping_add(3 * g * at.left_stride));
+            let mut right = at.right;
+            let mut step = 0;
+            while step + U <= at.steps {
+                for u in 0..U {
+                    // SAFETY: the caller gives `steps` steps of both operands for `R` rows.
+                    let b = unsafe { [$load(right.cast()), $load(right.add(64).cast())] };
+                    right = right.wrapping_add(at.right_stride);
+                    for r in 0..R {
+                        let from = groups[r / 3].wrapping_add(at.left_stride * (r % 3) + 4 * (step + u));
+                        // SAFETY: as above; rows need no alignment.
+                        let $left = $broadcast(unsafe { from.cast::<$number>().read_unaligned() });
+                        for (c, &$right) in b.iter().enumerate() {
+                            let $acc = sums[u][r][c];
+                            sums[u][r][c] = $product;
+                        }
+                    }
+                }
+                step += U;
+            }
+            while step < at.steps {
+                // SAFETY: as above.
+                let b = unsafe { [$load(right.cast()), $load(right.add(64).cast())] };
+                right = right.wrapping_add(at.right_stride);
+                for r in 0..R {
+                    let from = groups[r / 3].wrapping_add(at.left_stride * (r % 3) + 4 * step);
+                    // SAFETY: as above.
+                    let $left = $broadcast(unsafe { from.cast::<$number>().read_unaligned() });
+                    for (c, &$right) in b.iter().enumerate() {
+                        let $acc = sums[0][r][c];
+                        sums[0][r][c] = $product;
+                    }
+                }
+                step += 1;
+            }
+            for r in 0..R {
+                for c in 0..2 {
+                    let mut sum = sums[0][r][c];
+                    for more in &sums[1..] {
+                        sum = tile!(@add $number, sum, more[r][c]);
+                    }
+                    // SAFETY: the caller gives room for `R` rows of 32 numbers.
+                    unsafe { $store(out.add(r * out_stride + 16 * c).cast(), sum) };
+                }
+            }
+        }
+
+        /// A tile of 1 to 12 rows, written `out_stride` numbers apart.
+        ///
+        /// # Safety
+        /// The processor has the features; both operands hold `steps` steps for `rows` rows; `out` has room.
+        pub(crate) unsafe fn $name(rows: usize, at: Operands, out: *mut $number, out_stride: usize) {
+            // SAFETY: passed on from this function's contract.
+            unsafe {
+                match rows {
+                    1 => $inner::<1, 6>(at, out, out_stride),
+                    2 => $inner::<2, 4>(at, out, out_stride),
+                    3 => $inner::<3, 2>(at, out, out_stride),
+                    4 => $inner::<4, 2>(at, out, out_stride),
+                    5 => $inner::<5, 1>(at, out, out_stride),
+                    6 => $inner::<6, 1>(at, out, out_stride),
+                    7 => $inner::<7, 1>(at, out, out_stride),
+                    8 => $inner::<8, 1>(at, out, out_stride),
+                    9 => $inner::<9, 1>(at, out, out_stride),
+                    10 => $inner::<10, 1>(at, out, out_stride),
+                    11 => $inner::<11, 1>(at, out, out_stride),
+                    12 => $inner::<12, 1>(at, out, out_stride),
+                    _ => unreachable!("tiles have 1 to 12 rows"),
+                }
+            }
+        }
+    };
+    (@add f32, $a:expr, $b:expr) => { _mm512_add_ps($a, $b) };
+    (@add i32, $a:expr, $b:expr) => { _mm512_add_epi32($a, $b) };
+}
+
+tile!(
+    tile_f32,
+    f32_rows,
+    "avx512f",
+    _mm512_setzero_ps(),
+    _mm512_loadu_ps,
+    _mm512_set1_ps,
+    _mm512_storeu_ps,
+    f32,
+    |sum, left, right| _mm512_fmadd_ps(left, right, sum)
+);
+
+/// Reads 16 pairs of bf16.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load_pairs(from: *const i32) -> __m512i {
+    // SAFETY: the caller gives 64 readable bytes.
+    unsafe { _mm512_loadu_si512(from.cast()) }
+}
+
+/// The bits of a pair of bf16 (read as f32), repeated.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn broadcast_pair(pair: f32) -> __m512i {
+    _mm512_set1_epi32(pair.to_bits().cast_signed())
+}
+
+/// `sum + left . right` over pairs of bf16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn dot_pairs(sum: __m512, left: __m512i, right: __m512i) -> __m512 {
+    // SAFETY: both are 64 plain bytes; `__m512bh` has no intrinsic that makes one from integers.
+    let (left, right) = unsafe {
+        (std::mem::transmute::<__m512i, __m512bh>(left), std::mem::transmute::<__m512i, __m512bh>(right))
+    };
+    _mm512_dpbf16_ps(sum, left, right)
+}
+
+tile!(
+    tile_bf16,
+    bf16_rows,
+    "avx512f,avx512bf16",
+    _mm512_setzero_ps(),
+    load_pairs,
+    broadcast_pair,
+    _mm512_storeu_ps,
+    f32,
+    |sum, left, right| dot_pairs(sum, left, right)
+);
+
+tile!(
+    tile_int8,
+    int8_rows,
+    "avx512f,avx512vnni",
+    _mm512_setzero_si512(),
+    load_pairs,
+    _mm512_set1_epi32,
+    _mm512_storeu_si512,
+    i32,
+    |sum, left, right| _mm512_dpbusd_epi32(sum, left, right)
+);
+
+/// 16 numbers as bf16, to nearest, ties to even; subnormal numbers become zero.
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+fn bf16_from_f32_lines(from: &[f32], to: &mut [u16]) {
+    let count = from.len().min(to.len());
+    let mut at = 0;
+    while at < count {
+        let lanes = (count - at).min(16);
+        let mask = 0xffff_u16 >> (16 - lanes);
+        // SAFETY: the mask keeps both accesses inside the slices.
+        unsafe {
+            let values = _mm512_maskz_loadu_ps(mask, from.as_ptr().add(at));
+            let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values));
+            _mm256_mask_storeu_epi16(to.as_mut_ptr().add(at).cast(), mask, halves);
+        }
+        at += 16;
+    }
+}
+
+/// Converts numbers to bf16, to nearest, ties to even.
+///
+/// # Safety
+/// The processor has AVX-512 with BF16.
+pub(crate) unsafe fn bf16_from_f32(from: &[f32], to: &mut [u16]) {
+    // SAFETY: passed on from this function's contract.
+    unsafe { bf16_from_f32_lines(from, to) }
+}

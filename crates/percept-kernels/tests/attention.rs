@@ -1,0 +1,174 @@
+//! Attention against f64, on every instruction set, in every layout that models use.
+
+mod reference;
+
+use percept_kernels::{Attention, Operand, ScoreBias, Strides, Visible};
+use reference::{assert_close, numbers, on_each_isa};
+
+/// The definition, in f64, in the layout `[batch, queries, heads, dim]`.
+fn plain(attention: &Attention<'_>, q: Operand<'_>, k: Operand<'_>, v: Operand<'_>) -> Vec<f64> {
+    let Attention { batch, heads, kv_heads, queries, keys, dim, .. } = *attention;
+    let at = |o: &Operand<'_>, item: usize, head: usize, token: usize, d: usize| {
+        let s = o.strides;
+        f64::from(o.values[item * s.batch + head * s.head + token * s.token + d])
+    };
+    let mut out = vec![0.0; batch * queries * heads * dim];
+    for item in 0..batch {
+        for head in 0..heads {
+            let kv = head / (heads / kv_heads);
+            for query in 0..queries {
+                let visible = |key: usize| {
+                    key < attention.key_lengths.map_or(keys, |lengths| lengths[item])
+                        && match attention.visible {
+                            Visible::All => true,
+                            Visible::Past { past } => key <= query + past,
+                        }
+                };
+                let score = |key: usize| -> f64 {
+                    let dot: f64 =
+                        (0..dim).map(|d| at(&q, item, head, query, d) * at(&k, item, kv, key, d)).sum();
+                    let bias = attention.bias.map_or(0.0, |b| {
+                        f64::from(b.values[item * b.batch + head * b.head + query * keys + key])
+                    });
+                    dot * f64::from(attention.scale) + bias
+                };
+                let scores: Vec<(usize, f64)> =
+                    (0..keys).filter(|key| visible(*key)).map(|key| (key, score(key))).collect();
+                let peak = scores.iter().fold(f64::NEG_INFINITY, |a, b| a.max(b.1));
+                let sum: f64 = scores.iter().map(|(_, s)| (s - peak).exp()).sum();
+                for d in 0..dim {
+                    let mixed: f64 =
+                        scores.iter().map(|(key, s)| (s - peak).exp() * at(&v, item, kv, *key, d)).sum();
+                    let value = if sum > 0.0 { mixed / sum } else { 0.0 };
+                    out[((item * queries + query) * heads + head) * dim + d] = value;
+                }
+            }
+        }
+    }
+    out
+}
+
+fn of(batch: usize, heads: usize, queries: usize, keys: usize, dim: usize) -> Attention<'static> {
+    Attention {
+        batch,
+        heads,
+        kv_heads: heads,
+        queries,
+        keys,
+        dim,
+        scale: 1.0 / (dim as f32).sqrt(),
+        visible: Visible::All,
+        key_lengths: None,
+        bias: None,
+    }
+}
+
+/// Compares with the definition, from heads-first operands of some spread.
+#[track_caller]
+fn check(attention: &Attention<'_>, what: &str) {
+    let Attention { batch, heads, kv_heads, queries, keys, dim, .. } = *attention;
+    let spread = |values: Vec<f32>| -> Vec<f32> { values.into_iter().map(|v| 3.0 * v).collect() };
+    let q = spread(numbers(batch * heads * queries * dim, 1));
+    let k = spread(numbers(batch * kv_heads * keys * dim, 2));
+    let v = numbers(batch * kv_heads * keys * dim, 3);
+    let q = Operand { values: &q, strides: Strides::heads_first(heads, queries, dim) };
+    let k = Operand { values: &k, strides: Strides::heads_first(kv_heads, keys, dim) };
+    let v = Operand { values: &v, strides: Strides::heads_first(kv_heads, keys, dim) };
+    let wanted = plain(attention, q, k, v);
+    on_each_isa(|isa| {
+        let mut out = vec![7.0; wanted.len()];
+        attention.run(q, k, v, &mut out, Strides::tokens_first(queries, heads * dim, dim));
+        assert_close(&out, &wanted, 5e-6, &format!("{isa:?} {what}"));
+    });
+}
+
+#[test]
+fn every_size_on_and_off_the_blocks() {
+    for (batch, heads, queries, keys, dim) in [
+        (1, 1, 1, 1, 1),
+        (2, 3, 1, 33, 64),
+        (1, 2, 4, 100, 80),
+        (1, 1, 5, 31, 7),
+        (2, 2, 13, 32, 32),
+        (1, 2, 49, 49, 33),
+        (1, 1, 97, 197, 64),
+        (1, 1, 50, 513, 16),
+        (1, 1, 60, 1100, 24),
+    ] {
+        check(&of(batch, heads, queries, keys, dim), &format!("{batch} {heads} {queries} {keys} {dim}"));
+    }
+}
+
+#[test]
+fn queries_see_the_past_only() {
+    for (queries, past) in [(1, 9), (3, 0), (4, 50), (60, 0), (37, 600)] {
+        let visible = Visible::Past { past };
+        check(&Attention { visible, ..of(2, 2, queries, queries + past, 16) }, &format!("{queries} {past}"));
+    }
+}
+
+#[test]
+fn padded_keys_do_not_count() {
+    for queries in [2, 40] {
+        let attention = Attention { key_lengths: Some(&[70, 1, 0]), ..of(3, 2, queries, 70, 20) };
+        check(&attention, "padding");
+        check(&Attention { visible: Visible::Past { past: 5 }, ..attention }, "padding and past");
+    }
+}
+
+#[test]
+fn a_bias_is_added_and_can_hide_keys() {
+    for queries in [3, 49] {
+        let (heads, keys) = (4, 49);
+        let mut values = numbers(2 * heads * queries * keys, 9);
+        values.iter_mut().step_by(7).for_each(|v| *v = f32::NEG_INFINITY);
+        values[..keys].fill(f32::NEG_INFINITY);
+        for (batch, head) in
+            [(heads * queries * keys, queries * keys), (0, queries * keys), (queries * keys, 0), (0, 0)]
+        {
+            let bias = Some(ScoreBias { values: &values, batch, head });
+            check(&Attention { bias, ..of(2, heads, queries, keys, 8) }, &format!("bias {batch} {head}"));
+        }
+    }
+}
+
+#[test]
+fn groups_of_heads_share_keys() {
+    for queries in [1, 30] {
+        check(&Attention { kv_heads: 2, ..of(2, 6, queries, 40, 16) }, "grouped");
+    }
+}
+
+#[test]
+fn a_fused_projection_needs_no_copies() {
+    let (batch, heads, tokens, dim) = (2, 3, 65, 16);
+    let width = heads * dim;
+    let fused = numbers(batch * tokens * 3 * width, 4);
+    let strides = Strides::tokens_first(tokens, 3 * width, dim);
+    let [q, k, v] = [0, 1, 2].map(|part| Operand { values: &fused[part * width..], strides });
+    let attention = of(batch, heads, tokens, tokens, dim);
+    let wanted = plain(&attention, q, k, v);
+    on_each_isa(|isa| {
+        let mut out = vec![0.0; batch * tokens * width];
+        attention.run(q, k, v, &mut out, Strides::tokens_first(tokens, width, dim));
+        assert_close(&out, &wanted, 5e-6, &format!("{isa:?} fused"));
+    });
+}
+
+#[test]
+#[should_panic(expected = "rows overlap")]
+fn overlapping_output_rows_are_refused() {
+    let values = [0.0; 64];
+    let operand = Operand { values: &values, strides: Strides::heads_first(2, 8, 4) };
+    let overlapping = Strides { batch: 64, head: 2, token: 8 };
+    of(1, 2, 8, 8, 4).run(operand, operand, operand, &mut [0.0; 128], overlapping);
+}
+
+#[test]
+#[should_panic(expected = "k is too short")]
+fn short_keys_are_refused() {
+    let values = [0.0; 64];
+    let strides = Strides::heads_first(2, 8, 4);
+    let (operand, short) = (Operand { values: &values, strides }, Operand { values: &values[1..], strides });
+    of(1, 2, 8, 8, 4).run(operand, short, operand, &mut [0.0; 64], strides);
+}

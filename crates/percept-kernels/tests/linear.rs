@@ -1,0 +1,167 @@
+//! Packed matrix products against f64, on every instruction set of the machine.
+
+mod reference;
+
+use half::bf16;
+use percept_kernels::{Activation, Epilogue, PackedBf16, PackedF32, PackedInt8, Residual};
+use reference::{activation, assert_close, numbers, on_each_isa, product};
+
+/// (m, n, k): ones, primes, and sizes off the blocks of 12 and 32 rows, 32 columns, 32 and 64 deep.
+const SHAPES: [(usize, usize, usize); 14] = [
+    (1, 1, 1),
+    (1, 33, 7),
+    (2, 31, 64),
+    (3, 32, 65),
+    (5, 64, 31),
+    (8, 97, 129),
+    (9, 40, 33),
+    (12, 32, 32),
+    (13, 129, 63),
+    (17, 1, 100),
+    (31, 65, 1),
+    (33, 96, 128),
+    (101, 67, 191),
+    (200, 130, 70),
+];
+
+/// Every form of epilogue, applied to a product in f64.
+fn finished(product: &[f64], n: usize, epilogue: &Epilogue<'_>, old: &[f32]) -> Vec<f64> {
+    let value = |slice: Option<&[f32]>, column: usize, default: f64| {
+        slice.map_or(default, |values| f64::from(values[column]))
+    };
+    let each = product.iter().enumerate().map(|(index, x)| {
+        let column = index % n;
+        let inner = activation(epilogue.activation, x + value(epilogue.bias, column, 0.0));
+        let residual = match epilogue.residual {
+            Residual::None => 0.0,
+            Residual::Add(values) => f64::from(values[index]),
+            Residual::InPlace => f64::from(old[index]),
+        };
+        residual + value(epilogue.scale, column, 1.0) * inner
+    });
+    each.collect()
+}
+
+/// Runs `check` with a number of epilogues for outputs of `m` x `n`.
+fn with_epilogues(m: usize, n: usize, mut check: impl FnMut(&Epilogue<'_>, &str)) {
+    let (bias, scale, residual) = (numbers(n, 3), numbers(n, 4), numbers(m * n, 5));
+    check(&Epilogue::NONE, "none");
+    for kind in Activation::ALL {
+        check(&Epilogue::NONE.bias(Some(&bias)).activation(kind), &format!("{kind:?}"));
+    }
+    let full = Epilogue::NONE.bias(Some(&bias)).activation(Activation::GeluErf).scale(Some(&scale));
+    check(&full, "scale");
+    check(&full.residual(Residual::Add(&residual)), "scale and residual");
+    check(&full.residual(Residual::InPlace), "scale, in place");
+    check(&Epilogue::NONE.residual(Residual::InPlace), "in place");
+}
+
+#[test]
+fn f32_is_the_product_in_f64() {
+    for (m, n, k) in SHAPES {
+        let (input, weight, old) = (numbers(m * k, 1), numbers(n * k, 2), numbers(m * n, 6));
+        let wanted = product(&input, &weight, n, k);
+        let packed = PackedF32::new(&weight, n, k);
+        on_each_isa(|isa| {
+            with_epilogues(m, n, |epilogue, what| {
+                let mut out = old.clone();
+                packed.matmul(&input, &mut out, epilogue);
+                let wanted = finished(&wanted, n, epilogue, &old);
+                assert_close(&out, &wanted, 1e-5, &format!("{isa:?} {m}x{n}x{k} {what}"));
+            });
+        });
+    }
+}
+
+#[test]
+fn bf16_is_the_product_of_rounded_numbers() {
+    let round = |values: &[f32]| -> Vec<f32> { values.iter().map(|v| bf16::from_f32(*v).to_f32()).collect() };
+    for (m, n, k) in SHAPES {
+        let (input, weight, old) = (numbers(m * k, 1), numbers(n * k, 2), numbers(m * n, 6));
+        let wanted = product(&round(&input), &round(&weight), n, k);
+        let packed = PackedBf16::new(&weight, n, k);
+        on_each_isa(|isa| {
+            with_epilogues(m, n, |epilogue, what| {
+                let mut out = old.clone();
+                packed.matmul(&input, &mut out, epilogue);
+                let wanted = finished(&wanted, n, epilogue, &old);
+                assert_close(&out, &wanted, 5e-6, &format!("{isa:?} {m}x{n}x{k} {what}"));
+            });
+        });
+    }
+}
+
+/// The product of the quantised numbers, as the module documents the quantisation, in f64.
+fn quantised(input: &[f32], codes: &[i8], scales: &[f32], n: usize, k: usize) -> Vec<f64> {
+    let weight: Vec<f32> = codes.iter().map(|q| f32::from(*q)).collect();
+    let mut rounded = Vec::new();
+    for row in input.chunks_exact(k) {
+        let low = row.iter().fold(0.0_f32, |a, b| a.min(*b));
+        let high = row.iter().fold(0.0_f32, |a, b| a.max(*b));
+        let scale = if high > low { (high - low) / 255.0 } else { 1.0 };
+        let zero = (-low / scale).round();
+        rounded.extend(row.iter().map(|v| ((v / scale + zero).round().clamp(0.0, 255.0) - zero) * scale));
+    }
+    let mut out = product(&rounded, &weight, n, k);
+    for row in out.chunks_exact_mut(n) {
+        row.iter_mut().zip(scales).for_each(|(value, scale)| *value *= f64::from(*scale));
+    }
+    out
+}
+
+#[test]
+fn int8_is_the_product_of_quantised_numbers() {
+    for (m, n, k) in SHAPES {
+        let (input, old) = (numbers(m * k, 1), numbers(m * n, 6));
+        let codes: Vec<i8> = numbers(n * k, 2).iter().map(|v| (v * 127.0) as i8).collect();
+        let scales: Vec<f32> = numbers(n, 7).iter().map(|v| v.abs() * 0.01 + 1e-3).collect();
+        let wanted = quantised(&input, &codes, &scales, n, k);
+        let packed = PackedInt8::from_codes(&codes, &scales, n, k);
+        // A value halfway between two codes may fall on either side: one code of one product.
+        let tolerance = 127.0 * 0.011 * 2.0 / 255.0;
+        let mut first: Option<Vec<f32>> = None;
+        on_each_isa(|isa| {
+            let mut bare = vec![0.0; m * n];
+            packed.matmul(&input, &mut bare, &Epilogue::NONE);
+            assert_close(&bare, &wanted, tolerance, &format!("{isa:?} {m}x{n}x{k}"));
+            if isa >= percept_kernels::Isa::Avx2 {
+                // With FMA or without, codes may differ; among the others nothing may.
+                assert_eq!(first.get_or_insert_with(|| bare.clone()), &bare, "{isa:?} {m}x{n}x{k}");
+            }
+            with_epilogues(m, n, |epilogue, what| {
+                let mut out = old.clone();
+                packed.matmul(&input, &mut out, epilogue);
+                let product: Vec<f64> = bare.iter().map(|v| f64::from(*v)).collect();
+                let wanted = finished(&product, n, epilogue, &old);
+                assert_close(&out, &wanted, 2e-6, &format!("{isa:?} {m}x{n}x{k} {what}"));
+            });
+        });
+    }
+}
+
+#[test]
+fn int8_keeps_one_percent_of_the_largest_output() {
+    let (m, n, k) = (50, 64, 384);
+    // Skewed like the values after GELU.
+    let mut input = numbers(m * k, 1);
+    Activation::GeluErf.apply(&mut input);
+    let weight = numbers(n * k, 2);
+    let wanted = product(&input, &weight, n, k);
+    let largest = wanted.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
+    let mut out = vec![0.0; m * n];
+    PackedInt8::new(&weight, n, k).matmul(&input, &mut out, &Epilogue::NONE);
+    let worst = out.iter().zip(&wanted).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+    assert!(worst < 0.01 * largest, "{worst} of {largest}");
+}
+
+#[test]
+#[should_panic(expected = "rows of 8 are wanted")]
+fn a_short_input_is_refused() {
+    PackedF32::new(&[0.0; 32], 4, 8).matmul(&[0.0; 15], &mut [0.0; 8], &Epilogue::NONE);
+}
+
+#[test]
+#[should_panic(expected = "bias")]
+fn a_short_bias_is_refused() {
+    PackedF32::new(&[0.0; 32], 4, 8).matmul(&[0.0; 16], &mut [0.0; 8], &Epilogue::NONE.bias(Some(&[0.0; 3])));
+}
