@@ -64,7 +64,7 @@ fn main() {
         let mut out = vec![0.0; m * n];
         let work = 2.0 * (m * n * k) as f64 / 1e9;
         let runs = ((4.0 / work) as usize).clamp(9, 51);
-        let mut report = |name: &str, (median, best): (f64, f64)| {
+        let report = |name: &str, (median, best): (f64, f64)| {
             println!(
                 "{m}x{k}x{n} {name:18} median {:8.3} ms {:6.0} G/s, best {:6.0} G/s",
                 median * 1e3,

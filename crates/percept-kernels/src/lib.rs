@@ -7,6 +7,9 @@ mod amx;
 mod attention;
 mod attention_blocks;
 mod attention_few;
+mod conv;
+mod conv_panel;
+mod depthwise;
 mod elementwise;
 mod epilogue;
 mod isa;
@@ -24,6 +27,7 @@ mod tile;
 mod tile_avx512;
 
 pub use attention::{Attention, Operand, ScoreBias, Strides, Visible};
+pub use conv::{ConvShape, PackedConv};
 pub use elementwise::{add, multiply};
 pub use epilogue::{Epilogue, Residual};
 pub use isa::{Isa, available, detected, isa, with_isa};
