@@ -1,1 +1,31 @@
-//! In the making.
+//! The shared Transformer of percept, on candle: weights from any published layout, attention, MLP,
+//! norms, convolution, positions, and the decoding loop (greedy, beam, sampling).
+//!
+//! Task crates build their models from these parts and nothing else; a second attention anywhere is
+//! a bug here. Start with [`Weights`], then [`Attention`] and [`Block`], then [`decode`].
+#![forbid(unsafe_code)]
+
+mod activation;
+mod attention;
+mod block;
+mod conv;
+pub mod decode;
+mod device;
+mod linear;
+pub mod mel;
+mod norm;
+mod weights;
+
+pub use activation::Activation;
+pub use attention::{Attention, AttentionNames, KeyValues, See, scaled_dot_product_attention};
+pub use block::{Block, BlockNames, BlockShape, Cross, Mlp};
+pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
+pub use conv::{Conv1d, Conv1dShape};
+pub use device::{compute_error, open_device};
+pub use linear::{Embedding, Linear};
+pub use norm::LayerNorm;
+pub use weights::{Stored, Weights, WeightsError};
+
+/// The result of tensor arithmetic. It is turned into a `percept_core::Error` where the model's
+/// name is known, with [`compute_error`].
+pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;

@@ -1,0 +1,46 @@
+//! Element-wise non-linearities, each under a name that says which one it is.
+
+use candle_core::Tensor;
+
+use crate::Result;
+
+/// A non-linearity. The word `gelu` alone is two functions in this field; here it is never alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * Phi(x)` with the error function.
+    GeluErf,
+    /// The tanh approximation of the former.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `x * sigmoid(1.702 x)`, OpenAI CLIP's.
+    QuickGelu,
+}
+
+impl Activation {
+    /// From the name in a Hugging Face `config.json` (`transformers/activations.py`).
+    pub fn from_config(name: &str) -> Option<Self> {
+        match name {
+            "gelu" | "gelu_python" => Some(Self::GeluErf),
+            "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" | "gelu_accurate" => Some(Self::GeluTanh),
+            "relu" => Some(Self::Relu),
+            "silu" | "swish" => Some(Self::Silu),
+            "quick_gelu" => Some(Self::QuickGelu),
+            _ => None,
+        }
+    }
+
+    /// Applies it to every element.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::GeluErf => x.gelu_erf(),
+            #[expect(clippy::disallowed_methods, reason = "here the tanh approximation is what is meant")]
+            Self::GeluTanh => x.gelu(),
+            Self::Relu => x.relu(),
+            Self::Silu => x.silu(),
+            Self::QuickGelu => x * candle_nn::ops::sigmoid(&(x * 1.702)?)?,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A layer of a Transformer: attention, perhaps attention over a memory, and an MLP, each with its
+//! norm and its residual.
+
+use candle_core::Tensor;
+
+use crate::activation::Activation;
+use crate::attention::{Attention, AttentionNames, KeyValues, See};
+use crate::linear::Linear;
+use crate::norm::LayerNorm;
+use crate::weights::{Weights, WeightsError};
+use crate::Result;
+
+/// Two matrices with a non-linearity between them.
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    up: Linear,
+    down: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    /// From its two matrices.
+    pub fn new(up: Linear, down: Linear, activation: Activation) -> Self {
+        Self { up, down, activation }
+    }
+
+    /// `[.., dim]` to `[.., dim]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.down.forward(&self.activation.forward(&self.up.forward(x)?)?)
+    }
+}
+
+/// How a checkpoint names the parts of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockNames {
+    /// The attention of the layer with itself.
+    pub attention: &'static str,
+    /// The norm that goes with it.
+    pub attention_norm: &'static str,
+    /// The attention over a memory and its norm, where the layer has one.
+    pub cross: Option<(&'static str, &'static str)>,
+    /// The first matrix of the MLP.
+    pub up: &'static str,
+    /// The second matrix of the MLP.
+    pub down: &'static str,
+    /// The norm that goes with the MLP.
+    pub mlp_norm: &'static str,
+    /// The matrices of both attentions.
+    pub matrices: AttentionNames,
+}
+
+/// What differs between the layers of two architectures in numbers. It has no default: each of them
+/// changes results.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockShape {
+    /// Channels.
+    pub dim: usize,
+    /// Heads of both attentions.
+    pub heads: usize,
+    /// Channels inside the MLP.
+    pub hidden: usize,
+    /// Of the MLP.
+    pub activation: Activation,
+    /// Of the norms.
+    pub eps: f64,
+}
+
+/// Attention over a memory, with its norm.
+#[derive(Clone, Debug)]
+pub struct Cross {
+    /// The attention, whose `remember` computes the memory's keys and values.
+    pub attention: Attention,
+    norm: LayerNorm,
+}
+
+/// A layer that normalises before each part (pre-norm).
+#[derive(Clone, Debug)]
+pub struct Block {
+    attention: Attention,
+    attention_norm: LayerNorm,
+    cross: Option<Cross>,
+    mlp: Mlp,
+    mlp_norm: LayerNorm,
+}
+
+impl Block {
+    /// Loads a layer.
+    pub fn load(weights: &Weights, names: BlockNames, shape: BlockShape) -> Result<Self, WeightsError> {
+        let BlockShape { dim, heads, hidden, activation, eps } = shape;
+        let attention = |name| Attention::load(&weights.at(name), names.matrices, dim, heads);
+        let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
+        let cross = match names.cross {
+            Some((name, cross_norm)) => Some(Cross { attention: attention(name)?, norm: norm(cross_norm)? }),
+            None => None,
+        };
+        Ok(Self {
+            attention: attention(names.attention)?,
+            attention_norm: norm(names.attention_norm)?,
+            cross,
+            mlp: Mlp::new(
+                Linear::load(&weights.at(names.up), dim, hidden)?,
+                Linear::load(&weights.at(names.down), hidden, dim)?,
+                activation,
+            ),
+            mlp_norm: norm(names.mlp_norm)?,
+        })
+    }
+
+    /// As a layer of an encoder: `[batch, time, dim]` to the same.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let x = (x + self.attention.over_itself(&self.attention_norm.forward(x)?, See::All)?)?;
+        self.feed_forward(&x)
+    }
+
+    /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and
+    /// the memory, where the layer looks at one.
+    pub fn step(&self, x: &Tensor, cache: &mut KeyValues, memory: Option<&KeyValues>) -> Result<Tensor> {
+        let mut x = (x + self.attention.over_past(&self.attention_norm.forward(x)?, cache)?)?;
+        if let (Some(cross), Some(memory)) = (&self.cross, memory) {
+            x = (&x + cross.attention.over_memory(&cross.norm.forward(&x)?, memory)?)?;
+        }
+        self.feed_forward(&x)
+    }
+
+    /// [`Block::step`] that also tells how much each position looks at each position of the memory,
+    /// `[batch, heads, time, positions]`.
+    pub fn step_with_gaze(
+        &self,
+        x: &Tensor,
+        cache: &mut KeyValues,
+        memory: &KeyValues,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let mut x = (x + self.attention.over_past(&self.attention_norm.forward(x)?, cache)?)?;
+        let mut gaze = None;
+        if let Some(cross) = &self.cross {
+            let normed = cross.norm.forward(&x)?;
+            gaze = Some(cross.attention.gaze(&normed, memory)?);
+            x = (&x + cross.attention.over_memory(&normed, memory)?)?;
+        }
+        Ok((self.feed_forward(&x)?, gaze))
+    }
+
+    /// The attention over a memory, where the layer has one.
+    pub fn cross(&self) -> Option<&Cross> {
+        self.cross.as_ref()
+    }
+
+    fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
+        x + self.mlp.forward(&self.mlp_norm.forward(x)?)?
+    }
+}

@@ -1,0 +1,64 @@
+//! One-dimensional convolution over channel-last sequences, as a matrix product.
+
+use candle_core::Tensor;
+
+use crate::linear::Linear;
+use crate::weights::{Weights, WeightsError};
+use crate::Result;
+
+/// A convolution over time with zero padding, on `[batch, time, channels]`.
+///
+/// The layout is the Transformer's, not PyTorch's `[batch, channels, time]`: nothing is transposed
+/// between the stem and the first layer.
+#[derive(Clone, Debug)]
+pub struct Conv1d {
+    taps: Linear,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+/// The shape of a [`Conv1d`].
+#[derive(Clone, Copy, Debug)]
+pub struct Conv1dShape {
+    /// Input channels.
+    pub input: usize,
+    /// Output channels.
+    pub output: usize,
+    /// Taps.
+    pub kernel: usize,
+    /// Steps between outputs.
+    pub stride: usize,
+    /// Zeros on either side.
+    pub padding: usize,
+}
+
+impl Conv1d {
+    /// Loads PyTorch's `weight` `[output, input, kernel]` and `bias` `[output]`.
+    pub fn load(weights: &Weights, shape: Conv1dShape) -> Result<Self, WeightsError> {
+        let Conv1dShape { input, output, kernel, stride, padding } = shape;
+        let weight = weights.get("weight", &[output, input, kernel])?;
+        let bias = weights.get("bias", &[output])?;
+        let taps = weight
+            .transpose(1, 2)
+            .and_then(|w| w.contiguous())
+            .and_then(|w| w.reshape((output, kernel * input)))
+            .and_then(|w| Linear::new(&w, Some(bias)))
+            .map_err(WeightsError::Engine)?;
+        Ok(Self { taps, kernel, stride, padding })
+    }
+
+    /// `[batch, time, input]` to `[batch, (time + 2 padding - kernel) / stride + 1, output]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let time = x.dim(1)?;
+        let padded = x.pad_with_zeros(1, self.padding, self.padding)?;
+        let steps = (time + 2 * self.padding - self.kernel) / self.stride + 1;
+        let columns = (0..self.kernel)
+            .map(|tap| {
+                let positions = (0..steps).map(|step| (step * self.stride + tap) as u32).collect::<Vec<_>>();
+                padded.index_select(&Tensor::from_vec(positions, steps, x.device())?, 1)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.taps.forward(&Tensor::cat(&columns, 2)?)
+    }
+}

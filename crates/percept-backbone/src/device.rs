@@ -1,0 +1,50 @@
+//! From what was asked to candle's device, and from candle's errors to ours.
+
+use candle_core::Device as CandleDevice;
+use percept_core::{Device, Error, Result};
+
+/// Opens the device that was asked for. One that is not there is an error, never a fall-back.
+pub fn open_device(device: Device) -> Result<CandleDevice> {
+    let absent = |reason: String| Error::Device { device: device.to_string(), reason };
+    match device {
+        Device::Auto | Device::Cpu => Ok(CandleDevice::Cpu),
+        Device::Cuda(index) if cfg!(feature = "cuda") => {
+            CandleDevice::new_cuda(index).map_err(|error| absent(message(error)))
+        }
+        Device::Metal(index) if cfg!(feature = "metal") => {
+            CandleDevice::new_metal(index).map_err(|error| absent(message(error)))
+        }
+        Device::Cuda(_) => Err(absent("this build has no CUDA (cargo feature `cuda`)".into())),
+        Device::Metal(_) => Err(absent("this build has no Metal (cargo feature `metal`)".into())),
+    }
+}
+
+/// The error of a computation inside `model`, without the stack frames that candle puts into its
+/// message.
+pub fn compute_error(model: &str) -> impl Fn(candle_core::Error) -> Error + use<> {
+    let model = model.to_owned();
+    move |error| Error::Compute { model: model.clone(), cause: message(error).into() }
+}
+
+fn message(error: candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => message(*inner),
+        candle_core::Error::Context { inner, context } => format!("{context}: {inner}"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_device_is_an_error() {
+        if cfg!(feature = "cuda") {
+            return;
+        }
+        let error = open_device(Device::Cuda(0)).unwrap_err();
+        assert!(error.to_string().contains("cuda:0"), "{error}");
+        assert!(error.hint().unwrap().contains("--device cpu"));
+    }
+}

@@ -1,0 +1,74 @@
+//! The `safetensors` layout of Hugging Face snapshots.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use percept_core::{Error, LocalModel};
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use super::{Entry, Stored, WeightsError};
+
+const WHOLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Longer headers than this are refused by the `safetensors` crate too.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// The files that hold the weights: one, or the shards that the index names.
+pub(super) fn paths(local: &LocalModel) -> percept_core::Result<Vec<PathBuf>> {
+    if let Some(path) = local.find(WHOLE) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let Some(index) = local.find(INDEX) else {
+        return Ok(vec![local.file(WHOLE)?.to_owned()]);
+    };
+    let text = std::fs::read_to_string(index).map_err(|error| Error::input(index, error))?;
+    let index_json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| Error::input(index, error))?;
+    let shards = index_json["weight_map"]
+        .as_object()
+        .ok_or_else(|| Error::input(index, "it has no `weight_map`"))?
+        .values()
+        .filter_map(|shard| shard.as_str())
+        .collect::<BTreeSet<_>>();
+    shards.into_iter().map(|shard| local.file(shard).map(Path::to_owned)).collect()
+}
+
+/// Adds the tensors of one file to the table.
+pub(super) fn read_header(path: &Path, table: &mut HashMap<String, Entry>) -> Result<(), WeightsError> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut prefix = [0_u8; 8];
+    file.read_exact(&mut prefix).map_err(|_| damaged(path, "it is empty or cut off"))?;
+    let header = u64::from_le_bytes(prefix);
+    if header > MAX_HEADER || header + 8 > length {
+        return Err(damaged(path, "its header is longer than the file"));
+    }
+    let mut bytes = prefix.to_vec();
+    bytes.resize(8 + header as usize, 0);
+    file.read_exact(&mut bytes[8..])?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    let file = Arc::new(file);
+    for (name, info) in metadata.tensors() {
+        let stored = match info.dtype {
+            Dtype::F32 => Stored::F32,
+            Dtype::F16 => Stored::F16,
+            Dtype::BF16 => Stored::Bf16,
+            _ => Stored::Other,
+        };
+        let (start, end) = info.data_offsets;
+        if 8 + header + end as u64 > length {
+            return Err(damaged(path, &format!("tensor `{name}` lies beyond its end: the file is cut off")));
+        }
+        let offset = 8 + header + start as u64;
+        let entry = Entry { file: file.clone(), stored, shape: info.shape.clone(), offset, scale: None };
+        table.insert(name, entry);
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, reason: &str) -> WeightsError {
+    WeightsError::Format(format!("`{}` is not a whole safetensors file: {reason}", path.display()))
+}

@@ -1,0 +1,277 @@
+//! Whisper against transformers 5.23 (tests/reference/whisper.py): tiny random checkpoints in every
+//! layout, all three odd sizes and a batch of two.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use percept_backbone::decode::Strategy;
+use percept_backbone::{Device, Tensor};
+use percept_core::transcribe::{Goal, TranscribeOptions};
+use percept_core::{LocalModel, Precision, Runtime, SourceKind};
+use safetensors::SafeTensors;
+
+use super::Whisper;
+use super::network::Decoder;
+use super::window::Request;
+
+const END: i64 = 300;
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+}
+
+fn local(name: &str) -> LocalModel {
+    let files = std::fs::read_dir(folder(name)).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
+    });
+    LocalModel {
+        id: name.into(),
+        kind: SourceKind::Directory,
+        source: name.into(),
+        revision: None,
+        license: None,
+        identifiers: vec![],
+        files: files.collect::<BTreeMap<_, _>>(),
+        sha256: String::new(),
+    }
+}
+
+fn whisper(name: &str) -> Whisper {
+    let runtime = Runtime { device: percept_core::Device::Cpu, precision: Precision::F32, threads: 2 };
+    Whisper::load(&local(name), &runtime).unwrap()
+}
+
+/// The tensors of a fixture.
+struct Fixture(Vec<u8>);
+
+impl Fixture {
+    fn open(name: &str) -> Self {
+        Self(std::fs::read(folder(name).join("fixture.safetensors")).unwrap())
+    }
+
+    fn file(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.0).unwrap()
+    }
+
+    fn floats(&self, name: &str) -> Tensor {
+        let file = self.file();
+        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name}"));
+        let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        Tensor::from_vec(values.collect(), tensor.shape(), &Device::Cpu).unwrap()
+    }
+
+    fn integers(&self, name: &str) -> Vec<Vec<i64>> {
+        let file = self.file();
+        let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name}"));
+        let values = tensor.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
+        let values = values.collect::<Vec<_>>();
+        values.chunks_exact(*tensor.shape().last().unwrap()).map(<[i64]>::to_vec).collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file().tensor(name).is_ok()
+    }
+}
+
+/// Within 2e-4 of the largest reference value.
+#[track_caller]
+fn assert_close(found: &Tensor, wanted: &Tensor, what: &str) {
+    assert_eq!(found.dims(), wanted.dims(), "{what}");
+    let (found, wanted) = (flat(found), flat(wanted));
+    let largest = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let worst = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= 2e-4 * largest, "{what}: off by {worst}, largest {largest}");
+}
+
+fn flat(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The input features, encoder states and decoder of a layout hold against the reference.
+fn check_network(model: &str, inputs: &str, outputs: &str) {
+    let (whisper, inputs, outputs) = (whisper(model), Fixture::open(inputs), Fixture::open(outputs));
+    let features = inputs.floats("input_features").transpose(1, 2).unwrap().contiguous().unwrap();
+    let encoded = whisper.encoder.forward(&features).unwrap();
+    let wanted = outputs.floats("encoder_last_hidden_state");
+    assert_close(&encoded, &wanted, model);
+    let prompts = outputs.integers("decoder_input_ids");
+    for (item, tokens) in prompts.iter().enumerate() {
+        let memory = whisper.remember(&encoded.narrow(0, item, 1).unwrap()).unwrap();
+        let tokens = tokens.iter().map(|token| *token as u32).collect::<Vec<_>>();
+        let wanted = outputs.floats("logits").get(item).unwrap();
+        let every = (0..tokens.len()).collect::<Vec<_>>();
+        let mut state = whisper.decoder.start(&memory).unwrap();
+        let states = whisper.decoder.feed(&tokens, &mut state).unwrap();
+        let at_once = whisper.decoder.scores(&states, &every).unwrap();
+        assert_close(&Tensor::new(at_once, &Device::Cpu).unwrap(), &wanted, "at once");
+
+        let mut state = whisper.decoder.start(&memory).unwrap();
+        let decoder: &Decoder = &whisper.decoder;
+        let step = |token: &u32| percept_backbone::decode::Decoder::step(&decoder, &[*token], &mut state).unwrap();
+        let one_by_one = tokens.iter().map(step).collect::<Vec<_>>();
+        assert_close(&Tensor::new(one_by_one, &Device::Cpu).unwrap(), &wanted, "one by one");
+    }
+}
+
+#[test]
+fn every_layout_computes_what_transformers_computes() {
+    for (model, outputs) in [
+        ("whisper/f32", "whisper/f32"),
+        ("whisper/f16", "whisper/f16"),
+        ("whisper/bf16", "whisper/bf16"),
+        ("whisper/sharded", "whisper/f16"),
+        ("whisper-ct2/float32", "whisper/f32"),
+        ("whisper-ct2/float16", "whisper/f16"),
+        ("whisper-ct2/int8", "whisper-ct2/int8"),
+    ] {
+        check_network(model, "whisper/f32", outputs);
+    }
+    check_network("whisper/mel128", "whisper/mel128", "whisper/mel128");
+}
+
+/// How a case of the reference was decoded.
+struct Case {
+    name: &'static str,
+    strategy: Strategy,
+    timestamps: bool,
+    goal: Goal,
+    language: Option<&'static str>,
+    previous: &'static [u32],
+}
+
+const PREVIOUS: &[u32] = &[308, 34, 85, 260, 271, 11];
+
+fn case(name: &'static str) -> Case {
+    let beams = |beams, length_penalty| Strategy::Beam { beams, length_penalty };
+    let strategy = match name {
+        "beam5" | "beam5_timestamps" => beams(5, 1.0),
+        "beam3" | "beam3_timestamps" => beams(3, 1.0),
+        "beam5_short" => beams(5, 0.4),
+        "beam5_long" => beams(5, 1.7),
+        _ => Strategy::Greedy,
+    };
+    Case {
+        name,
+        strategy,
+        timestamps: name.ends_with("timestamps") || name == "beam5_long",
+        goal: if name == "greedy_translate" { Goal::Translate } else { Goal::Transcribe },
+        language: match name {
+            "greedy_translate" => Some("de"),
+            "greedy_detect" => None,
+            _ => Some("en"),
+        },
+        previous: if name.contains("prompt") { PREVIOUS } else { &[] },
+    }
+}
+
+fn check_case(model: &str, inputs: &str, outputs: &str, case: &Case) {
+    let (whisper, inputs, outputs) = (whisper(model), Fixture::open(inputs), Fixture::open(outputs));
+    let features = inputs.floats("input_features");
+    for (item, wanted) in outputs.integers(&format!("{}.sequences", case.name)).iter().enumerate() {
+        let encoded = whisper.encode(&flat(&features.get(item).unwrap())).unwrap();
+        let memory = whisper.remember(&encoded).unwrap();
+        let options =
+            TranscribeOptions { language: case.language.map(str::to_owned), ..TranscribeOptions::default() };
+        let (language, _) = whisper.language_of(&memory, &options).unwrap();
+        let mut prompt = case.previous.to_vec();
+        prompt.extend(whisper.vocabulary.opening(Some(&language), case.goal).unwrap());
+        if !case.timestamps {
+            prompt.push(whisper.vocabulary.no_timestamps);
+        }
+        let request = Request {
+            decoder: &whisper.decoder,
+            vocabulary: &whisper.vocabulary,
+            rules: &whisper.rules,
+            options: &options,
+            prompt: &prompt,
+            capacity: whisper.shape.target_positions,
+        };
+        let what = format!("{model} {} {item}", case.name);
+        let (found, _) = request.search(&memory, case.strategy, whisper.shape.target_positions).unwrap();
+        let mut sequence = prompt.iter().chain(&found.tokens).map(|t| i64::from(*t)).collect::<Vec<_>>();
+        assert!(sequence.len() <= wanted.len(), "{what}: {sequence:?} {wanted:?}");
+        sequence.resize(wanted.len(), END);
+        assert_eq!(&sequence, wanted, "{what}");
+        let score_name = format!("{}.sequences_scores", case.name);
+        let mean_name = format!("{}.average_log_probability", case.name);
+        let (score, name) = match case.strategy {
+            Strategy::Beam { .. } => (found.score, score_name),
+            _ => (found.mean_logprob(), mean_name),
+        };
+        let wanted = flat(&outputs.floats(&name))[item];
+        assert!((score - wanted).abs() < 1e-3, "{what}: {score} {wanted}");
+    }
+}
+
+#[test]
+fn greedy_tokens_are_those_of_transformers() {
+    for name in [
+        "greedy",
+        "greedy_timestamps",
+        "greedy_translate",
+        "greedy_detect",
+        "greedy_prompt",
+        "greedy_prompt_timestamps",
+    ] {
+        check_case("whisper/f32", "whisper/f32", "whisper/f32", &case(name));
+    }
+}
+
+#[test]
+fn beam_tokens_are_those_of_transformers() {
+    for name in ["beam5", "beam5_timestamps", "beam3", "beam3_timestamps", "beam5_short", "beam5_long"] {
+        check_case("whisper/f32", "whisper/f32", "whisper/f32", &case(name));
+    }
+}
+
+#[test]
+fn every_layout_says_what_transformers_says() {
+    for (model, outputs) in [
+        ("whisper/f16", "whisper/f16"),
+        ("whisper/bf16", "whisper/bf16"),
+        ("whisper/sharded", "whisper/f16"),
+        ("whisper-ct2/float16", "whisper/f16"),
+        ("whisper-ct2/float32", "whisper/f32"),
+        ("whisper-ct2/int8", "whisper-ct2/int8"),
+    ] {
+        for name in ["greedy", "greedy_timestamps"] {
+            check_case(model, "whisper/f32", outputs, &case(name));
+        }
+    }
+    for name in ["greedy", "greedy_timestamps", "beam5", "beam5_timestamps"] {
+        check_case("whisper/mel128", "whisper/mel128", "whisper/mel128", &case(name));
+    }
+}
+
+#[test]
+fn language_and_silence_have_the_reference_probabilities() {
+    let (whisper, fixture) = (whisper("whisper/f32"), Fixture::open("whisper/f32"));
+    assert!(fixture.has("no_speech.probability"));
+    let features = fixture.floats("input_features");
+    let ids = fixture.integers("language.ids").concat();
+    let detected = fixture.integers("language.detected").concat();
+    for item in 0..2 {
+        let encoded = whisper.encode(&flat(&features.get(item).unwrap())).unwrap();
+        let memory = whisper.remember(&encoded).unwrap();
+        let options = TranscribeOptions::default();
+        let (language, probability) = whisper.language_of(&memory, &options).unwrap();
+        assert_eq!(i64::from(whisper.vocabulary.language(&language).unwrap()), detected[item]);
+        let place = ids.iter().position(|id| *id == detected[item]).unwrap();
+        let wanted = flat(&fixture.floats("language.probabilities").get(item).unwrap())[place];
+        assert!((probability.unwrap() - wanted).abs() < 1e-4);
+
+        let prompt = whisper.vocabulary.opening(Some("en"), Goal::Transcribe).unwrap();
+        let request = Request {
+            decoder: &whisper.decoder,
+            vocabulary: &whisper.vocabulary,
+            rules: &whisper.rules,
+            options: &options,
+            prompt: &prompt,
+            capacity: whisper.shape.target_positions,
+        };
+        let (_, no_speech) = request.search(&memory, Strategy::Greedy, 1).unwrap();
+        let wanted = flat(&fixture.floats("no_speech.probability"))[item];
+        assert!((no_speech - wanted).abs() < 1e-4 * wanted.max(0.1), "{no_speech} {wanted}");
+    }
+}

@@ -1,0 +1,225 @@
+//! The network of Whisper (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak
+//! Supervision", arXiv 2212.04356; upstream `whisper/model.py` and transformers'
+//! `models/whisper/modeling_whisper.py`): a convolutional stem and a pre-norm Transformer encoder,
+//! and a decoder that looks at it.
+
+use percept_backbone::decode::Decoder as Search;
+use percept_backbone::{
+    Activation, AttentionNames, Block, BlockNames, BlockShape, Conv1d, Conv1dShape, Embedding, KeyValues,
+    LayerNorm, Linear, Result, Tensor, Weights, WeightsError,
+};
+
+use super::config::Shape;
+
+const EPS: f64 = 1e-5;
+
+const ENCODER_LAYER: BlockNames = BlockNames {
+    attention: "self_attn",
+    attention_norm: "self_attn_layer_norm",
+    cross: None,
+    up: "fc1",
+    down: "fc2",
+    mlp_norm: "final_layer_norm",
+    matrices: AttentionNames::PROJ,
+};
+
+const DECODER_LAYER: BlockNames =
+    BlockNames { cross: Some(("encoder_attn", "encoder_attn_layer_norm")), ..ENCODER_LAYER };
+
+/// Mel frames to states.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    stem: [Conv1d; 2],
+    activation: Activation,
+    positions: Embedding,
+    layers: Vec<Block>,
+    norm: LayerNorm,
+    length: usize,
+}
+
+impl Encoder {
+    pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
+        let conv = |name, input, stride| {
+            let shape = Conv1dShape { input, output: shape.dim, kernel: 3, stride, padding: 1 };
+            Conv1d::load(&weights.at(name), shape)
+        };
+        let block = BlockShape {
+            dim: shape.dim,
+            heads: shape.encoder_heads,
+            hidden: shape.encoder_hidden,
+            activation: shape.activation,
+            eps: EPS,
+        };
+        Ok(Self {
+            stem: [conv("conv1", shape.mel_bins, 1)?, conv("conv2", shape.dim, 2)?],
+            // The stem's GELU is the exact one whatever the layers use (transformers says so too).
+            activation: Activation::GeluErf,
+            positions: Embedding::load(&weights.at("embed_positions"), shape.source_positions, shape.dim)?,
+            layers: load_layers(weights, shape.encoder_layers, ENCODER_LAYER, block)?,
+            norm: LayerNorm::load(&weights.at("layer_norm"), shape.dim, EPS)?,
+            length: shape.source_positions,
+        })
+    }
+
+    /// `[batch, frames, bins]` to `[batch, frames / 2, dim]`.
+    pub(super) fn forward(&self, mel: &Tensor) -> Result<Tensor> {
+        let mut x = self.embed(mel)?;
+        for layer in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        self.norm.forward(&x)
+    }
+
+    fn embed(&self, mel: &Tensor) -> Result<Tensor> {
+        let mut x = mel.clone();
+        for conv in &self.stem {
+            x = self.activation.forward(&conv.forward(&x)?)?;
+        }
+        x.broadcast_add(&self.positions.rows(0, self.length)?)
+    }
+}
+
+/// Tokens and states to the scores of the next token.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    tokens: Embedding,
+    positions: Embedding,
+    layers: Vec<Block>,
+    norm: LayerNorm,
+    head: Linear,
+    shape: Shape,
+}
+
+/// The encoder's states as the decoder looks at them: keys and values by layer, computed once.
+#[derive(Debug)]
+pub(super) struct Memory(Vec<KeyValues>);
+
+/// A running decode.
+#[derive(Debug)]
+pub(super) struct State<'a> {
+    caches: Vec<KeyValues>,
+    memory: &'a Memory,
+    position: usize,
+}
+
+impl Decoder {
+    pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
+        let block = BlockShape {
+            dim: shape.dim,
+            heads: shape.decoder_heads,
+            hidden: shape.decoder_hidden,
+            activation: shape.activation,
+            eps: EPS,
+        };
+        let tokens = Embedding::load(&weights.at("embed_tokens"), shape.vocabulary, shape.dim)?;
+        Ok(Self {
+            head: tokens.tied_projection().map_err(WeightsError::Engine)?,
+            tokens,
+            positions: Embedding::load(&weights.at("embed_positions"), shape.target_positions, shape.dim)?,
+            layers: load_layers(weights, shape.decoder_layers, DECODER_LAYER, block)?,
+            norm: LayerNorm::load(&weights.at("layer_norm"), shape.dim, EPS)?,
+            shape: shape.clone(),
+        })
+    }
+
+    /// The keys and values of encoded sound `[1, positions, dim]`.
+    pub(super) fn remember(&self, encoded: &Tensor) -> Result<Memory> {
+        let layers = self.layers.iter().filter_map(Block::cross);
+        layers.map(|cross| cross.attention.remember(encoded)).collect::<Result<_>>().map(Memory)
+    }
+
+    /// A decode that has seen nothing yet, of one row.
+    pub(super) fn start<'a>(&self, memory: &'a Memory) -> Result<State<'a>> {
+        let Shape { dim, decoder_heads: heads, target_positions, .. } = self.shape;
+        let like = self.positions.rows(0, 1)?;
+        let cache = || KeyValues::with_capacity(1, heads, target_positions, dim / heads, &like);
+        let caches = self.layers.iter().map(|_| cache()).collect::<Result<_>>()?;
+        Ok(State { caches, memory, position: 0 })
+    }
+
+    /// Feeds a prompt to a decode of one row: the states behind each position, `[1, tokens, dim]`.
+    pub(super) fn feed(&self, prompt: &[u32], state: &mut State<'_>) -> Result<Tensor> {
+        let mut x = self.embed(prompt, 1, state.position)?;
+        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memory.0) {
+            x = layer.step(&x, cache, Some(memory))?;
+        }
+        state.position += prompt.len();
+        self.norm.forward(&x)
+    }
+
+    /// The scores behind some positions of states `[1, tokens, dim]`: `[positions, vocabulary]`.
+    pub(super) fn scores(&self, states: &Tensor, positions: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let indices = positions.iter().map(|position| *position as u32).collect::<Vec<_>>();
+        let indices = Tensor::from_vec(indices, positions.len(), states.device())?;
+        self.head.forward(&states.squeeze(0)?.index_select(&indices, 0)?)?.to_vec2()
+    }
+
+    /// Feeds tokens to a fresh decode and tells how the alignment heads look at the memory:
+    /// the scores `[tokens, vocabulary]` and, by head, `[tokens, positions]`.
+    pub(super) fn trace(
+        &self,
+        tokens: &[u32],
+        memory: &Memory,
+        heads: &[(usize, usize)],
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let mut state = self.start(memory)?;
+        let mut x = self.embed(tokens, 1, 0)?;
+        let mut gazes = Vec::with_capacity(self.layers.len());
+        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&memory.0) {
+            let (next, gaze) = layer.step_with_gaze(&x, cache, memory)?;
+            x = next;
+            gazes.push(gaze);
+        }
+        let scores = self.head.forward(&self.norm.forward(&x)?)?.squeeze(0)?;
+        let of_head = |&(layer, head): &(usize, usize)| {
+            let gaze = gazes.get(layer).and_then(Option::as_ref)?;
+            (head < self.shape.decoder_heads).then(|| gaze.get(0).and_then(|gaze| gaze.get(head)))
+        };
+        Ok((scores, heads.iter().filter_map(of_head).collect::<Result<_>>()?))
+    }
+
+    /// `[rows, tokens / rows, dim]`, at positions from `position` on.
+    fn embed(&self, tokens: &[u32], rows: usize, position: usize) -> Result<Tensor> {
+        let time = tokens.len() / rows;
+        let first = self.positions.rows(position, time)?;
+        let indices = Tensor::from_vec(tokens.to_vec(), (rows, time), first.device())?;
+        let mut x = self.tokens.forward(&indices)?;
+        if self.shape.scale_embedding {
+            x = (x * (self.shape.dim as f64).sqrt())?;
+        }
+        x.broadcast_add(&first)
+    }
+}
+
+impl<'a> Search for &'a Decoder {
+    type State = State<'a>;
+
+    fn step(&self, tokens: &[u32], state: &mut State<'a>) -> Result<Vec<f32>> {
+        let mut x = self.embed(tokens, tokens.len(), state.position)?;
+        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memory.0) {
+            x = layer.step(&x, cache, Some(memory))?;
+        }
+        state.position += 1;
+        self.head.forward(&self.norm.forward(&x)?)?.flatten_all()?.to_vec1()
+    }
+
+    fn select(&self, state: &mut State<'a>, rows: &[usize]) -> Result<()> {
+        let indices = rows.iter().map(|row| *row as u32).collect::<Vec<_>>();
+        let device = self.positions.rows(0, 1)?.device().clone();
+        let indices = Tensor::from_vec(indices, rows.len(), &device)?;
+        for cache in &mut state.caches {
+            *cache = cache.select(&indices)?;
+        }
+        Ok(())
+    }
+}
+
+fn load_layers(
+    weights: &Weights,
+    count: usize,
+    names: BlockNames,
+    shape: BlockShape,
+) -> Result<Vec<Block>, WeightsError> {
+    let weights = weights.at("layers");
+    (0..count).map(|layer| Block::load(&weights.at(layer.to_string()), names, shape)).collect()
+}
