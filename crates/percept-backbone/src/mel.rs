@@ -26,9 +26,8 @@ const FRAME: usize = 400;
 /// Frequencies of its spectrum, 40 Hz apart.
 const FREQUENCIES: usize = FRAME / 2 + 1;
 
-/// Power below which nothing is heard, and its logarithm: what digital silence becomes.
+/// Power below which nothing is heard, such as that of digital silence.
 const FLOOR: f32 = 1e-10;
-const SILENCE: f32 = -10.0;
 
 /// How far below the loudest value the quietest may be, in powers of ten.
 const RANGE: f32 = 8.0;
@@ -123,7 +122,7 @@ pub fn log_power(samples: &[f32], filters: &MelFilters, frames: Range<usize>, le
         })
         .collect();
 
-    let mut power = vec![SILENCE; filters.bins() * count];
+    let mut power = vec![log10(FLOOR); filters.bins() * count];
     if count == 0 {
         return power;
     }
@@ -141,13 +140,13 @@ pub fn log_power(samples: &[f32], filters: &MelFilters, frames: Range<usize>, le
 pub fn loudest(log_power: &[f32]) -> f32 {
     // Eight at a time, which the compiler turns into vector instructions.
     let (eights, rest) = log_power.as_chunks::<8>();
-    let lanes = eights.iter().fold([SILENCE; 8], |mut lanes, eight| {
+    let lanes = eights.iter().fold([f32::NEG_INFINITY; 8], |mut lanes, eight| {
         for (lane, &value) in lanes.iter_mut().zip(eight) {
             *lane = if value > *lane { value } else { *lane };
         }
         lanes
     });
-    lanes.iter().chain(rest).copied().fold(SILENCE, f32::max)
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Lifts what is more than 8 below `loudest` to there and brings all to about -1 to 1.
@@ -183,16 +182,41 @@ fn power_block(
             .transform
             .process_with_scratch(&mut windowed, &mut spectrum, &mut scratch)
             .expect("the buffers come from the plan itself");
-        let power = power.get_or_insert_with(|| vec![SILENCE; filters.bins() * BLOCK]);
+        let power = power.get_or_insert_with(|| vec![FLOOR; filters.bins() * BLOCK]);
         bands(&spectrum, filters, |bin, value| power[bin * BLOCK + column] = value);
     }
     if let Some(power) = &mut power {
-        // Silent columns hold their logarithm already, which is negative; powers are not.
-        for value in power.iter_mut().filter(|value| **value >= 0.0) {
-            *value = value.max(FLOOR).log10();
+        for value in power.iter_mut() {
+            *value = log10(if *value > FLOOR { *value } else { FLOOR });
         }
     }
     power
+}
+
+/// The decimal logarithm of a normal positive number to 2 units in the last place, written so that the
+/// compiler turns a loop over it into vector instructions; the one of the standard library took a third
+/// of the whole spectrogram's time.
+fn log10(value: f32) -> f32 {
+    // value = mantissa * 2^exponent with the mantissa between sqrt(1/2) and sqrt(2).
+    const SQRT_HALF: u32 = 0x3f35_04f3;
+    let bits = value.to_bits();
+    let exponent = bits.wrapping_sub(SQRT_HALF) as i32 >> 23;
+    let x = f32::from_bits(bits.wrapping_sub((exponent << 23) as u32)) - 1.0;
+    // ln(1 + x) = x - x^2 / 2 + x^3 p(x): the coefficients of Cephes' logf.
+    const P: [f32; 9] = [
+        7.037_683_6e-2,
+        -1.151_461e-1,
+        1.167_699_9e-1,
+        -1.242_014_1e-1,
+        1.424_932_3e-1,
+        -1.666_805_8e-1,
+        2.000_071_5e-1,
+        -2.499_999_4e-1,
+        3.333_333_1e-1,
+    ];
+    let p = P.iter().fold(0.0, |sum, coefficient| sum * x + coefficient);
+    let natural = x - 0.5 * x * x + x * x * x * p;
+    natural * std::f32::consts::LOG10_E + exponent as f32 * std::f32::consts::LOG10_2
 }
 
 /// Calls `put` with the power in each band.
@@ -259,7 +283,9 @@ mod tests {
         let tensors = SafeTensors::deserialize(file).unwrap();
         let tensor = tensors.tensor(name).unwrap();
         match tensor.dtype() {
-            Dtype::F32 => tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            Dtype::F32 => {
+                tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+            }
             Dtype::I16 => {
                 let values = tensor.data().as_chunks().0.iter().map(|&bytes| i16::from_le_bytes(bytes));
                 values.map(|value| f32::from(value) / 32_768.0).collect()
@@ -330,9 +356,20 @@ mod tests {
     }
 
     #[test]
+    fn the_logarithm_is_right_over_the_whole_range() {
+        for step in 0..200_000 {
+            let value = 10_f64.powf(-10.0 + 16.0 * f64::from(step) / 200_000.0) as f32;
+            let (got, want) = (f64::from(log10(value)), f64::from(value).log10());
+            assert!((got - want).abs() < 2e-6, "log10({value}): {got}, not {want}");
+        }
+        assert_eq!(log10(1.0), 0.0);
+    }
+
+    #[test]
     fn any_length_is_taken() {
         let filters = MelFilters::new(80);
-        for (samples, frames) in [(0, 0), (0, 1), (1, 1), (1, 3), (159, 1), (161, 1), (1_000, 2), (5, 3_000)] {
+        for (samples, frames) in [(0, 0), (0, 1), (1, 1), (1, 3), (159, 1), (161, 1), (1_000, 2), (5, 3_000)]
+        {
             let got = log_mel(&vec![0.1; samples], &filters, frames);
             assert_eq!(got.len(), 80 * frames);
             assert!(got.iter().all(|value| value.is_finite()), "{samples} samples, {frames} frames");
