@@ -18,8 +18,9 @@ pub struct ModelSpec {
     pub task: String,
     /// `Arch::name`.
     pub arch: String,
-    /// Number of parameters.
-    pub parameters: u64,
+    /// Number of parameters, as its authors publish it (rounded).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
     /// SPDX identifier of the weights' licence.
     pub license: String,
     /// Whether the weights may not be used commercially: then `--accept-license` is needed once.
@@ -48,7 +49,10 @@ pub struct Source {
     /// A Python package that carries the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageSource>,
-    /// File names, relative to the repository or to the package source's `folder`.
+    /// For a package: the files to take, relative to its `folder`. For a repository: what has to be
+    /// in a cached snapshot, besides `config.json` and the weights, before it is used without asking
+    /// the Hub; what is fetched is decided by the repository's own listing.
+    #[serde(default)]
     pub files: Vec<String>,
     /// SHA-256 by file name, where somebody read it from the source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

