@@ -154,8 +154,9 @@ def measure(cases: list[Case], rounds: int) -> list[dict]:
             case.run()
             samples.append((time.perf_counter() - start) * 1000.0)
     return [
-        {"peer": c.peer, "precision": c.precision, "work": c.work, "ms": statistics.median(t), "best_ms": min(t), "text": x}
-        for c, t, x in zip(cases, times, texts)
+        {"peer": c.peer, "precision": c.precision, "work": c.work, "text": text}
+        | {"ms": statistics.median(samples), "best_ms": min(samples)}
+        for c, samples, text in zip(cases, times, texts)
     ]
 
 
@@ -186,14 +187,15 @@ def stages(report: dict, prefix: str = "") -> list[tuple[str, float]]:
         name = f"{prefix}{key}"
         if isinstance(value, dict):
             found += stages(value, name + ".")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool) and ("ms" in name.split("_") or "_ms" in name):
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and "_ms" in name:
             found.append((name, float(value)))
     return found
 
 
 def table(rows: list[dict]) -> str:
     base_peer = "percept" if any(row["peer"] == "percept" for row in rows) else "faster-whisper"
-    bases = {r["work"]: r["ms"] for r in reversed(rows) if r["peer"] == base_peer and r["precision"] in ("float32", "f32")}
+    base_rows = [row for row in rows if row["peer"] == base_peer and row["precision"] in ("float32", "f32")]
+    bases = {row["work"]: row["ms"] for row in base_rows}
     lines = [f"| work | peer | precision | median ms | best ms | against {base_peer} f32 |", "|---|---|---|---:|---:|---:|"]
     for row in sorted(rows, key=lambda r: (r["work"], r["ms"])):
         ratio = f"{row['ms'] / bases[row['work']]:.2f}" if row["work"] in bases else ""
@@ -228,7 +230,8 @@ def main() -> None:
         words = arguments.percept_bench.format(hf=arguments.hf, audio=arguments.audio, threads=THREADS).split()
         rows += own_report([arguments.percept, *words], "percept")
     versions = {m.__name__: m.__version__ for m in (torch, transformers, ctranslate2)}
-    print(json.dumps({"threads": THREADS, "runs": arguments.runs, "load": os.getloadavg(), "versions": versions, "rows": rows}))
+    settings = {"threads": THREADS, "runs": arguments.runs, "load": os.getloadavg(), "versions": versions}
+    print(json.dumps(settings | {"rows": rows}))
     print()
     print(table(rows))
 

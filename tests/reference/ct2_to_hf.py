@@ -60,7 +60,8 @@ def read_model_bin(path: Path) -> dict[str, np.ndarray]:
 
 
 def count(variables: dict[str, np.ndarray], prefix: str) -> int:
-    return len({key.split("/")[1] for key in variables if key.startswith(prefix + "/layer_") and key[len(prefix) + 7].isdigit()})
+    start = prefix + "/layer_"
+    return len({key.split("/")[1] for key in variables if key.startswith(start) and key[len(start)].isdigit()})
 
 
 def to_state_dict(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,8 +2,8 @@
 
     python tests/reference/wer.py REFERENCE HYPOTHESIS [--max RATE]
 
-Both are files (.txt, .srt, .vtt, .json as percept or whisper write them) or, where no such file exists, the text itself. Prints one JSON
-line; with --max the exit code is 1 when the rate is higher.
+Both are files (.txt, .srt, .vtt, .json as percept or whisper write them) or, where no such file exists, the text
+itself. Prints one JSON line; with --max the exit code is 1 when the rate is higher.
 """
 
 import argparse

@@ -79,8 +79,10 @@ def ctranslate2_outputs(folder: Path) -> dict:
 def main() -> None:
     logging.set_verbosity_error()
     torch.use_deterministic_algorithms(True)
-    shutil.rmtree(OUT, ignore_errors=True)
-    folders = {name: convert(name) for name in ("float32", "float16", "int8")}
+    names = ("float32", "float16", "int8")
+    for name in names:
+        shutil.rmtree(OUT / name, ignore_errors=True)
+    folders = {name: convert(name) for name in names}
     check_weights(folders["float32"], SOURCE / "f32")
     check_weights(folders["float16"], SOURCE / "f16")
     save_file(

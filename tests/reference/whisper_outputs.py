@@ -129,7 +129,8 @@ def alignment_tensors(model: WhisperForConditionalGeneration, features: torch.Te
     prompt = 4
     heads = model.generation_config.alignment_heads
     for item, frame_count in enumerate(frames):
-        layers = [torch.cat([step[i] for step in cut["cross_attentions"]], dim=2) for i in range(len(cut["cross_attentions"][0]))]
+        steps = cut["cross_attentions"]
+        layers = [torch.cat([step[i] for step in steps], dim=2) for i in range(len(steps[0]))]
         weights = torch.stack([layers[layer][item, head] for layer, head in heads])[:, prompt:, : frame_count // 2]
         mean = weights.mean(dim=-2, keepdim=True)
         standardised = (weights - mean) / weights.std(dim=-2, keepdim=True, unbiased=False)
