@@ -97,7 +97,7 @@ impl Failure {
             Self::Corrupt { path, want, got } => Error::Corrupt { path, want, got },
             Self::Other(error) => *error,
             failure => {
-                let hint = [failure.hint(), more].into_iter().flatten().collect::<Vec<_>>().join("; ");
+                let hint = [more, failure.hint()].into_iter().flatten().collect::<Vec<_>>().join("; ");
                 Error::Fetch {
                     model: model.to_owned(),
                     cause: Box::new(failure),
@@ -139,7 +139,7 @@ impl AllFailed {
             return failure.into_error(model, more);
         }
         let mut hints: Vec<String> = Vec::new();
-        for hint in self.0.iter().filter_map(|(_, failure)| failure.hint()).chain(more) {
+        for hint in more.into_iter().chain(self.0.iter().filter_map(|(_, failure)| failure.hint())) {
             if !hints.contains(&hint) {
                 hints.push(hint);
             }

@@ -85,6 +85,17 @@ fn a_file_that_changes_between_the_parts_is_not_patched_together() {
 }
 
 #[test]
+fn a_part_that_starts_elsewhere_is_refused() {
+    let bench = Bench::new();
+    bench.server.fail("cdn:model.safetensors", 1, Fault::Cut(100_000));
+    bench.server.fail("cdn:model.safetensors", 1, Fault::OtherRange);
+    let error = bench.hub().resolve("transcribe", None).unwrap_err();
+    assert!(error.chain().contains("Content-Range: bytes 100001-"), "{}", error.chain());
+    assert!(!bench.blob().exists());
+    bench.hub().resolve("transcribe", None).unwrap();
+}
+
+#[test]
 fn an_answer_for_another_commit_is_refused() {
     let bench = Bench::new();
     bench.server.fail("head:model.safetensors", 1, Fault::OtherCommit);
@@ -224,10 +235,9 @@ fn two_processes_at_once_both_succeed_with_one_download() {
         let (succeeded, output) = child.wait();
         assert!(succeeded, "{output}");
     }
-    let received: u64 = 700_000;
     let asked: Vec<_> =
         bench.server.bodies().iter().map(|request| request.header("range").map(str::to_owned)).collect();
-    assert_eq!(asked, [None, Some("bytes=500000-".to_owned())], "{received} bytes once");
+    assert_eq!(asked, [None, Some("bytes=500000-".to_owned())], "the bytes came once");
     assert_eq!(fs::read(bench.blob()).unwrap(), weights());
     assert!(bench.hub().verify(Some("toy")).unwrap()[0].ok);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use percept_core::Error;
 use percept_hub::{Hub, HubOptions, Refetch, Registry, Token};
 
-use crate::bench::{Bench, CATALOGUE, CONFIG, patience, weights};
+use crate::bench::{Bench, CATALOGUE, CONFIG, weights};
 use crate::child::{self, ARGUMENTS};
 use crate::packages::{fake_pip, was_started};
 use crate::server::{COMMIT, Fault};

@@ -33,6 +33,8 @@ pub enum Fault {
     GrowUnannounced(usize),
     /// Another status, with these header lines.
     Status(u16, &'static str),
+    /// The answer to a range says that it starts elsewhere.
+    OtherRange,
     /// Ranges are ignored.
     Whole,
     /// `HEAD` of a file announces another commit.
@@ -69,7 +71,6 @@ struct State {
 pub struct Server {
     state: Arc<Mutex<State>>,
     pub endpoint: String,
-    pub cdn: String,
 }
 
 /// From this length on a file is a large one: its ETag is its SHA-256, its bytes come from the CDN.
@@ -90,7 +91,7 @@ impl Server {
                 }
             });
         }
-        Self { state, endpoint, cdn }
+        Self { state, endpoint }
     }
 
     pub fn put(&self, repository: &str, commit: &str, file: &str, content: impl Into<Vec<u8>>) {
@@ -297,6 +298,9 @@ fn send(stream: &mut TcpStream, request: &Request, content: &[u8], lines: &str, 
     let (code, from, lines) = match range.filter(|_| !matches!(fault, Some(Fault::Whole))) {
         Some(from) if from >= total => {
             return status(stream, 416, &format!("Content-Range: bytes */{total}\r\n"));
+        }
+        Some(from) if matches!(fault, Some(Fault::OtherRange)) => {
+            (206, from, format!("{lines}Content-Range: bytes {}-{}/{total}\r\n", from + 1, total - 1))
         }
         Some(from) => (206, from, format!("{lines}Content-Range: bytes {from}-{}/{total}\r\n", total - 1)),
         None => (200, 0, lines.to_owned()),
