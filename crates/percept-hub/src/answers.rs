@@ -42,7 +42,7 @@ pub struct ModelSummary {
     pub revision: Option<String>,
     /// The folder of its files, if it is here.
     pub path: Option<PathBuf>,
-    /// Its size on disk [bytes], if it is here.
+    /// Its size on disk, in bytes, if it is here.
     pub bytes: Option<u64>,
     /// Its files, if it is here.
     pub files: Vec<ModelFile>,
@@ -72,7 +72,7 @@ pub struct PulledModel {
     pub path: PathBuf,
     /// How many bytes came over the network; none if all was here.
     pub received: u64,
-    /// Its size on disk [bytes].
+    /// Its size on disk, in bytes.
     pub bytes: u64,
 }
 
@@ -105,7 +105,7 @@ pub struct FileCheck {
 pub struct RemovedModel {
     /// As it was asked for.
     pub name: String,
-    /// How much room it gave back [bytes].
+    /// How much room it gave back, in bytes.
     pub bytes: u64,
     /// What was removed.
     pub paths: Vec<PathBuf>,
