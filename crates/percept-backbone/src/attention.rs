@@ -2,9 +2,9 @@
 
 use candle_core::{D, DType, Tensor};
 
+use crate::Result;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
-use crate::Result;
 
 /// Which keys a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn attention_probabilities(
     see: See,
 ) -> Result<Tensor> {
     // The scale goes onto the smaller factor.
-    let scores = (q.contiguous()? * scale)?.matmul(&k.t()?)?;
+    let scores = (q.contiguous()? * scale)?.matmul(&k.contiguous()?.t()?)?;
     let scores = match bias {
         Some(bias) => scores.broadcast_add(bias)?,
         None => scores,
@@ -57,7 +57,9 @@ fn attention_probabilities(
 fn future_mask(queries: usize, keys: usize, like: &Tensor) -> Result<Tensor> {
     let offset = keys - queries;
     let mask = (0..queries)
-        .flat_map(|query| (0..keys).map(move |key| if key > query + offset { f32::NEG_INFINITY } else { 0.0 }))
+        .flat_map(|query| {
+            (0..keys).map(move |key| if key > query + offset { f32::NEG_INFINITY } else { 0.0 })
+        })
         .collect::<Vec<_>>();
     Tensor::from_vec(mask, (queries, keys), like.device())?.to_dtype(DType::F32)
 }

@@ -3,12 +3,12 @@
 
 use candle_core::Tensor;
 
+use crate::Result;
 use crate::activation::Activation;
 use crate::attention::{Attention, AttentionNames, KeyValues, See};
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use crate::weights::{Weights, WeightsError};
-use crate::Result;
 
 /// Two matrices with a non-linearity between them.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
+use crate::Result;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
-use crate::Result;
 
 /// A convolution over time with zero padding, on `[batch, time, channels]`.
 ///

@@ -19,6 +19,11 @@ pub fn open_device(device: Device) -> Result<CandleDevice> {
     }
 }
 
+/// The instruction set that the processor's matrix products use.
+pub fn instruction_set() -> &'static str {
+    percept_kernels::isa().name()
+}
+
 /// The error of a computation inside `model`, without the stack frames that candle puts into its
 /// message.
 pub fn compute_error(model: &str) -> impl Fn(candle_core::Error) -> Error + use<> {

@@ -2,8 +2,8 @@
 
 use candle_core::{D, Tensor};
 
-use crate::weights::{Weights, WeightsError};
 use crate::Result;
+use crate::weights::{Weights, WeightsError};
 
 /// `x W^T + b`.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::weights::{Weights, WeightsError};
 use crate::Result;
+use crate::weights::{Weights, WeightsError};
 
 /// Layer normalisation over the last dimension, with scale and shift.
 #[derive(Clone, Debug)]
@@ -16,7 +16,11 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Loads `weight` and `bias` of length `dim`. `eps` has no default: a wrong one changes numbers.
     pub fn load(weights: &Weights, dim: usize, eps: f64) -> Result<Self, WeightsError> {
-        Ok(Self { weight: weights.get("weight", &[dim])?, bias: weights.get("bias", &[dim])?, eps: eps as f32 })
+        Ok(Self {
+            weight: weights.get("weight", &[dim])?,
+            bias: weights.get("bias", &[dim])?,
+            eps: eps as f32,
+        })
     }
 
     /// `[.., dim]` to `[.., dim]`.

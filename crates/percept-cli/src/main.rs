@@ -1,1 +1,47 @@
-fn main() {}
+//! The command `percept`: arguments in, text out. No model code, no tensors.
+//!
+//! `args` says what may be typed, `commands` has a file a command, `report` is the only place that
+//! writes to the terminal.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod report;
+mod spelling;
+
+use std::process;
+
+use clap::Parser;
+use percept::flow::ExitCode;
+
+use args::{Arguments, Command};
+
+/// The system's allocator gives large buffers back to the kernel after every operation and gets them
+/// again, page by page; that alone made a Whisper encoder three times slower.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> process::ExitCode {
+    let arguments = match Arguments::try_parse_from(spelling::as_ours(std::env::args_os())) {
+        Ok(arguments) => arguments,
+        Err(error) => return report::usage(&error).into(),
+    };
+    let code = match dispatch(arguments.command) {
+        Ok(code) => code,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::of(&error)
+        }
+    };
+    code.into()
+}
+
+fn dispatch(command: Command) -> percept::Result<ExitCode> {
+    match command {
+        Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
+        Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Man => commands::man::run(),
+    }
+}

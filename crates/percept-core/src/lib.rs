@@ -13,7 +13,7 @@ pub mod transcribe;
 pub mod write;
 
 pub use error::{Cause, Error, Result};
-pub use model::{Arch, Model, Predicted, RawTensor, RawValues, Timings};
+pub use model::{Arch, Load, Model, Predicted, RawTensor, RawValues, Timings};
 pub use runtime::{Device, Precision, Runtime};
 pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
 pub use task::{Prediction, Task, Transcribe};

@@ -77,5 +77,8 @@ pub struct Arch<T: Task> {
     /// `config.json`, or the specification that a CTranslate2 `model.bin` names.
     pub identifiers: &'static [&'static str],
     /// Builds the model from files on disk.
-    pub load: fn(&LocalModel, &Runtime) -> Result<Box<dyn Model<T>>>,
+    pub load: Load<T>,
 }
+
+/// How an architecture turns files into a model.
+pub type Load<T> = fn(&LocalModel, &Runtime) -> Result<Box<dyn Model<T>>>;

@@ -16,6 +16,14 @@ pub struct Runtime {
     pub threads: usize,
 }
 
+impl Default for Runtime {
+    /// The best device, the fastest precision, all processors.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { device: Device::Auto, precision: Precision::Auto, threads }
+    }
+}
+
 /// Where a network runs. What was asked for is what runs: there is no silent fall-back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn people_may_repeat_themselves() {
-        for text in ["no no no no no", "Ever tried. Ever failed. No matter. Try again. Fail again.", "", "a"] {
+        for text in ["no no no no no", "Ever tried. Ever failed. No matter. Try again. Fail again.", "", "a"]
+        {
             assert_eq!(find(&words(text)), None, "{text}");
         }
     }

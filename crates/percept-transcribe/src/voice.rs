@@ -9,6 +9,11 @@ const FRAME: usize = 256;
 const ENTER: f32 = 0.5;
 /// ... and goes on while frames are at least this sure.
 const STAY: f32 = 0.35;
+/// Speech rises and falls with every syllable. Where the level of the frames within half a second on
+/// either side varies less than this [dB], something hums, hisses or beeps.
+const MIN_VARIATION: f32 = 1.0;
+/// Half a second, in frames.
+const NEIGHBOURS: usize = 31;
 /// Shorter spans are clicks and coughs.
 const MIN_SPEECH: f64 = 0.25;
 /// Silence up to this length belongs to the speech around it: cutting there would only take away
@@ -36,7 +41,14 @@ pub(crate) fn speech(samples: &[f32]) -> Vec<Span> {
     let total = samples.len() as f64 / f64::from(SAMPLE_RATE);
     let frame = FRAME as f64 / f64::from(SAMPLE_RATE);
     let mut spans: Vec<Span> = Vec::new();
-    for (start, end) in runs(&confidence(samples)) {
+    let levels = levels(samples);
+    let mut sure = confidence(samples);
+    for (index, sure) in sure.iter_mut().enumerate() {
+        if variation(&levels, index) < MIN_VARIATION {
+            *sure = 0.0;
+        }
+    }
+    for (start, end) in runs(&sure) {
         let span = Span { start: start as f64 * frame, end: end as f64 * frame };
         match spans.last_mut() {
             Some(last) if span.start - last.end < MIN_SPEECH => last.end = span.end,
@@ -71,6 +83,23 @@ fn confidence(samples: &[f32]) -> Vec<f32> {
             detector.predict_f32(&frame)
         })
         .collect()
+}
+
+/// The level of each frame in decibels, not below that of the last bit of 16.
+fn levels(samples: &[f32]) -> Vec<f32> {
+    let level = |frame: &[f32]| {
+        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / frame.len() as f32;
+        10.0 * power.max(1e-9).log10()
+    };
+    samples.chunks(FRAME).map(level).collect()
+}
+
+/// The standard deviation of the levels around a frame.
+fn variation(levels: &[f32], index: usize) -> f32 {
+    let around = &levels[index.saturating_sub(NEIGHBOURS)..(index + NEIGHBOURS + 1).min(levels.len())];
+    let count = around.len() as f32;
+    let mean = around.iter().sum::<f32>() / count;
+    (around.iter().map(|level| (level - mean).powi(2)).sum::<f32>() / count).sqrt()
 }
 
 /// Runs of frames that begin sure and stay nearly so, as (first, behind the last).

@@ -94,7 +94,8 @@ pub(super) fn search<D: Decoder>(
             decoder.select(&mut state, &parents)?;
         }
         running = next;
-        let tokens = running.iter().filter_map(|beam| beam.trail.as_ref().map(|step| step.token)).collect::<Vec<_>>();
+        let tokens =
+            running.iter().filter_map(|beam| beam.trail.as_ref().map(|step| step.token)).collect::<Vec<_>>();
         logits = decoder.step(&tokens, &mut state)?;
     }
     if finished.is_empty() {

@@ -41,7 +41,9 @@ pub(super) fn read_table(path: &Path) -> Result<HashMap<String, Entry>, WeightsE
         }
         let expected = (entry.shape.iter().product::<usize>() * entry.stored.bytes()) as u64;
         if entry.stored != Stored::Other && !entry.shape.is_empty() && expected != bytes {
-            return Err(WeightsError::Format(format!("`{name}` has {bytes} bytes, its shape needs {expected}")));
+            return Err(WeightsError::Format(format!(
+                "`{name}` has {bytes} bytes, its shape needs {expected}"
+            )));
         }
         table.insert(name, entry);
     }

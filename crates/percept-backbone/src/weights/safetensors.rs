@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percept_core::{Error, LocalModel};
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata};
 
 use super::{Entry, Stored, WeightsError};
 
@@ -46,10 +46,10 @@ pub(super) fn read_header(path: &Path, table: &mut HashMap<String, Entry>) -> Re
     if header > MAX_HEADER || header + 8 > length {
         return Err(damaged(path, "its header is longer than the file"));
     }
-    let mut bytes = prefix.to_vec();
-    bytes.resize(8 + header as usize, 0);
-    file.read_exact(&mut bytes[8..])?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    let mut bytes = vec![0; header as usize];
+    file.read_exact(&mut bytes)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
     let file = Arc::new(file);
     for (name, info) in metadata.tensors() {
         let stored = match info.dtype {

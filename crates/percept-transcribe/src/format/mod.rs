@@ -110,12 +110,8 @@ mod tests {
     use percept_core::transcribe::{Segment, Word};
 
     fn transcript() -> Transcript {
-        let word = |(word, start, end): (&str, f64, f64)| Word {
-            word: word.into(),
-            start,
-            end,
-            probability: 1.0,
-        };
+        let word =
+            |(word, start, end): (&str, f64, f64)| Word { word: word.into(), start, end, probability: 1.0 };
         let words = [(" Hello", 0.5, 0.9), (" big", 0.9, 1.2), (" world.", 1.2, 1.75)];
         let first = Segment {
             start: 0.5,

@@ -131,10 +131,15 @@ pub(super) fn hugging_face(local: &LocalModel) -> Result<(Shape, Decoding)> {
 
 /// Reads the sizes out of a CTranslate2 model, whose weights already bear Hugging Face's names, and
 /// its `config.json`.
-pub(super) fn ctranslate2(local: &LocalModel, weights: &Weights, native: &Weights) -> Result<(Shape, Decoding)> {
+pub(super) fn ctranslate2(
+    local: &LocalModel,
+    weights: &Weights,
+    native: &Weights,
+) -> Result<(Shape, Decoding)> {
     let dims = |name: &str| -> Result<Vec<usize>> {
-        weights.shape(name).map(<[usize]>::to_vec).ok_or_else(|| {
-            Error::Weights { model: local.id.clone(), cause: format!("tensor `{name}` is missing").into() }
+        weights.shape(name).map(<[usize]>::to_vec).ok_or_else(|| Error::Weights {
+            model: local.id.clone(),
+            cause: format!("tensor `{name}` is missing").into(),
         })
     };
     let heads = |name: &str| native.integer(name).unwrap_or(8).max(1) as usize;

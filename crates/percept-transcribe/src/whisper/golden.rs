@@ -108,7 +108,8 @@ fn check_network(model: &str, inputs: &str, outputs: &str) {
 
         let mut state = whisper.decoder.start(&memory).unwrap();
         let decoder: &Decoder = &whisper.decoder;
-        let step = |token: &u32| percept_backbone::decode::Decoder::step(&decoder, &[*token], &mut state).unwrap();
+        let step =
+            |token: &u32| percept_backbone::decode::Decoder::step(&decoder, &[*token], &mut state).unwrap();
         let one_by_one = tokens.iter().map(step).collect::<Vec<_>>();
         assert_close(&Tensor::new(one_by_one, &Device::Cpu).unwrap(), &wanted, "one by one");
     }

@@ -23,9 +23,7 @@ use percept_backbone::decode::{Suppress, SuppressAtStart, softmax};
 use percept_backbone::mel::{MelFilters, log_mel};
 use percept_backbone::{Device, Tensor, Weights, compute_error, open_device};
 use percept_core::transcribe::{SAMPLE_RATE, TranscribeInput, TranscribeOptions, Transcript};
-use percept_core::{
-    Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Transcribe,
-};
+use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Transcribe};
 
 use config::{Decoding, Shape};
 use network::{Decoder, Encoder, Memory};
@@ -85,7 +83,9 @@ impl Whisper {
         let (encoder, decoder) = network.map_err(weights_error)?;
         let rules = Rules {
             suppress: Suppress(decoding.suppress.clone().unwrap_or_else(|| vocabulary.never_said())),
-            at_start: SuppressAtStart(decoding.suppress_at_start.clone().unwrap_or_else(|| vec![vocabulary.end])),
+            at_start: SuppressAtStart(
+                decoding.suppress_at_start.clone().unwrap_or_else(|| vec![vocabulary.end]),
+            ),
             timestamps: TimestampRule {
                 end: vocabulary.end,
                 no_timestamps: vocabulary.no_timestamps,
@@ -137,9 +137,11 @@ impl Whisper {
         }
         let mut state = self.decoder.start(memory).map_err(self.compute_error())?;
         let states = self.decoder.feed(&[self.vocabulary.start], &mut state).map_err(self.compute_error())?;
-        let scores = self.decoder.scores(&states, &[0]).map_err(self.compute_error())?.pop().unwrap_or_default();
+        let scores =
+            self.decoder.scores(&states, &[0]).map_err(self.compute_error())?.pop().unwrap_or_default();
         let languages = &self.vocabulary.languages;
-        let probabilities = softmax(&languages.iter().map(|(_, id)| scores[*id as usize]).collect::<Vec<_>>());
+        let probabilities =
+            softmax(&languages.iter().map(|(_, id)| scores[*id as usize]).collect::<Vec<_>>());
         let best = (0..languages.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
         let best = best.expect("the list of languages is not empty");
         Ok((languages[best].0.clone(), Some(probabilities[best])))

@@ -36,7 +36,8 @@ pub(super) fn first_window(whisper: &Whisper, input: &TranscribeInput) -> Result
         0 | 1 => Strategy::Greedy,
         beams => Strategy::Beam { beams, length_penalty: options.length_penalty },
     };
-    let (hypothesis, _) = request.search(&memory, strategy, whisper.shape.target_positions).map_err(&compute)?;
+    let (hypothesis, _) =
+        request.search(&memory, strategy, whisper.shape.target_positions).map_err(&compute)?;
     let sequence = prompt.iter().chain(&hypothesis.tokens).map(|token| i64::from(*token)).collect::<Vec<_>>();
 
     let floats = |name: &str, shape: Vec<usize>, values| RawTensor {

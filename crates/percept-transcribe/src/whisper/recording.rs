@@ -110,7 +110,8 @@ impl<'a> Recording<'a> {
     fn span(&mut self, span: Span, speech: &[Span]) -> Result<()> {
         let mut position = span.start;
         while span.end - position > MIN_WINDOW {
-            let window = Span { start: position, end: span.end.min(position + self.whisper.window_seconds()) };
+            let window =
+                Span { start: position, end: span.end.min(position + self.whisper.window_seconds()) };
             let next = self.window(window, speech)?;
             // A timestamp at the very start would stand still for ever.
             position = if next > position + MIN_WINDOW { next } else { window.end };
@@ -195,7 +196,8 @@ impl<'a> Recording<'a> {
         let vocabulary = &self.whisper.vocabulary;
         let said = piece.tokens.iter().copied().filter(|token| *token < vocabulary.end).collect::<Vec<_>>();
         if let Some(found) = repetition::find(&said) {
-            let (once, again) = (vocabulary.text(&said[..found.start]), vocabulary.text(&said[found.start..]));
+            let (once, again) =
+                (vocabulary.text(&said[..found.start]), vocabulary.text(&said[found.start..]));
             // Where in the piece the loop begins is not known; its end is where the piece ends.
             let share = found.start as f64 / said.len() as f64;
             let middle = piece.start + (piece.end - piece.start) * share;

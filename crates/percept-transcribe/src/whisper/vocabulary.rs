@@ -115,7 +115,9 @@ impl Vocabulary {
             None => Err(Error::Argument {
                 message: format!("this model does not know the language `{name}`"),
                 hint: Some(match self.languages.is_empty() {
-                    true => "it knows English only; leave `--language` out or use a multilingual model".into(),
+                    true => {
+                        "it knows English only; leave `--language` out or use a multilingual model".into()
+                    }
                     false => {
                         let codes = self.languages.iter().map(|(code, _)| code.as_str());
                         format!("it knows: {}", codes.collect::<Vec<_>>().join(" "))
@@ -134,7 +136,10 @@ impl Vocabulary {
 
     /// Tokens of text.
     pub(super) fn tokens(&self, text: &str) -> Vec<u32> {
-        self.tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+        self.tokenizer
+            .encode_fast(text, false)
+            .map(|encoding| encoding.get_ids().to_vec())
+            .unwrap_or_default()
     }
 }
 

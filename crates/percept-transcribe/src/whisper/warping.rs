@@ -99,7 +99,9 @@ impl Path {
 
 /// The path on which the sum of the matrix is largest.
 pub(super) fn warp(matrix: &Matrix) -> Path {
-    cheapest_path(&Matrix { rows: matrix.rows.iter().map(|row| row.iter().map(|value| -value).collect()).collect() })
+    cheapest_path(&Matrix {
+        rows: matrix.rows.iter().map(|row| row.iter().map(|value| -value).collect()).collect(),
+    })
 }
 
 fn cheapest_path(cost: &Matrix) -> Path {
@@ -199,7 +201,8 @@ mod tests {
             let (shape, input) = floats(&file, name);
             let (_, wanted) = floats(&file, &name.replace("input", "output"));
             let columns = *shape.last().unwrap();
-            let found = input.chunks_exact(columns).flat_map(|row| median_filter(row, width)).collect::<Vec<_>>();
+            let found =
+                input.chunks_exact(columns).flat_map(|row| median_filter(row, width)).collect::<Vec<_>>();
             assert_eq!(found, wanted, "{name}");
             seen += 1;
         }

@@ -7,7 +7,9 @@ use std::time::Instant;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use percept_backbone::Result;
-use percept_backbone::decode::{Hypothesis, Rule, Search, Strategy, Suppress, SuppressAtStart, generate, softmax};
+use percept_backbone::decode::{
+    Hypothesis, Rule, Search, Strategy, Suppress, SuppressAtStart, generate, softmax,
+};
 use percept_core::transcribe::{DropReason, TranscribeOptions};
 
 use super::network::{Decoder, Memory};
@@ -157,6 +159,7 @@ impl Request<'_> {
 fn compression_ratio(text: &str) -> f32 {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     // Writing to memory does not fail.
-    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).map_or(1, |c| c.len());
+    let compressed =
+        encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).map_or(1, |c| c.len());
     text.len() as f32 / compressed as f32
 }

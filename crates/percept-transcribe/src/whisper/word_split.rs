@@ -12,7 +12,11 @@ const OPENING: &str = "\"'“¿([{-";
 const CLOSING: &str = "\"'.。,，!！?？:：”)]}、";
 
 /// Words of text tokens, with their tokens.
-pub(super) fn split(vocabulary: &Vocabulary, tokens: &[u32], language: Option<&str>) -> Vec<(String, Vec<u32>)> {
+pub(super) fn split(
+    vocabulary: &Vocabulary,
+    tokens: &[u32],
+    language: Option<&str>,
+) -> Vec<(String, Vec<u32>)> {
     let characters = split_at_characters(tokens, |tokens| vocabulary.text(tokens));
     match language {
         Some(language) if WITHOUT_SPACES.contains(&language) => characters,
@@ -32,7 +36,10 @@ fn split_at_characters(tokens: &[u32], text: impl Fn(&[u32]) -> String) -> Vec<(
         let is_whole = match part.find('\u{FFFD}') {
             None => true,
             // The text itself may hold the replacement character.
-            Some(at) => full.get(offset + at..).is_some_and(|rest| rest.starts_with('\u{FFFD}')) && full.contains('\u{FFFD}'),
+            Some(at) => {
+                full.get(offset + at..).is_some_and(|rest| rest.starts_with('\u{FFFD}'))
+                    && full.contains('\u{FFFD}')
+            }
         };
         if is_whole {
             offset += part.len();

@@ -1,0 +1,117 @@
+//! What may be typed. What it means is settled in `commands`.
+
+mod shared;
+mod transcribe;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+pub(crate) use shared::{Compute, Fetching, Files, ProgressChoice, ProgressStyle};
+pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
+
+/// Perception in one program: speech to text, from any published checkpoint, offline if you like.
+#[derive(Parser)]
+#[command(name = "percept", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 all done; 1 some items failed; 2 wrong usage; 3 a model or device \
+                        could not be had; 130 interrupted.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Speech to text and subtitles.
+    Transcribe(Box<TranscribeArguments>),
+    /// List, fetch, check and remove models.
+    Models(ModelsArguments),
+    /// Time a model by stages; prints JSON.
+    Bench(BenchArguments),
+    /// Print completions for a shell.
+    Completions(CompletionsArguments),
+    /// Print the manual page.
+    Man,
+}
+
+#[derive(Args)]
+pub(crate) struct ModelsArguments {
+    #[command(subcommand)]
+    pub(crate) action: ModelsAction,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) fetching: Fetching,
+    #[command(flatten)]
+    pub(crate) progress: ProgressChoice,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelsAction {
+    /// All models, and whether they are here.
+    List {
+        /// Of one task only.
+        #[arg(long)]
+        task: Option<String>,
+    },
+    /// All that is known of a model.
+    Show {
+        /// A name of the list, or ORG/REPO[@REV].
+        name: String,
+    },
+    /// Fetch models.
+    Pull {
+        /// Names of the list, or ORG/REPO[@REV].
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Ask the source for the newest, and check every byte that is here.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Read every byte of a model, or of all that are here, and compare with the lock file.
+    Verify {
+        /// A name of the list, or ORG/REPO[@REV].
+        name: Option<String>,
+    },
+    /// Remove a model's files.
+    Rm {
+        /// A name of the list, or ORG/REPO[@REV].
+        name: String,
+    },
+    /// Print the folder of a model that is here.
+    Path {
+        /// A name of the list, or ORG/REPO[@REV].
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct BenchArguments {
+    /// A model: a name of the list, ORG/REPO[@REV], or a folder.
+    pub(crate) model: String,
+    /// A recording; a built-in one of a few seconds when absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// How often it is timed, after one run that is not; medians are printed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Beams of the search; 1 is greedy.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) beam_size: usize,
+    /// JSON is what this command prints; accepted for symmetry with `models`.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+    #[command(flatten)]
+    pub(crate) fetching: Fetching,
+    #[command(flatten)]
+    pub(crate) progress: ProgressChoice,
+}
+
+#[derive(Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell.
+    pub(crate) shell: Shell,
+}

@@ -1,0 +1,84 @@
+//! Options that every task has.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use percept::{Device, Precision};
+
+/// What goes in and where it comes out.
+#[derive(Args)]
+pub(crate) struct Files {
+    /// Files, folders (all their files, at any depth), globs, or `-` for standard input.
+    #[arg(value_name = "INPUT", required_unless_present = "files_from")]
+    pub(crate) inputs: Vec<OsString>,
+    /// Read further inputs from a file, one a line; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<PathBuf>,
+    /// Names in `--files-from` end with a zero byte.
+    #[arg(short = '0', long = "null", requires = "files_from")]
+    pub(crate) null: bool,
+    /// A file, a folder, a template ({} path, {/} name, {//} folder, {.} path and {/.} name without
+    /// extension), or `-` for standard output. A folder that goes in is mirrored.
+    #[arg(short, long, value_name = "PATH", alias = "output-dir")]
+    pub(crate) output: Option<OsString>,
+    /// Replace outputs that are there already.
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// Also write the prepared input and the raw outputs of the network, as safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) raw: Option<PathBuf>,
+    /// Leave times out of JSON, so that two runs can be compared byte by byte.
+    #[arg(long)]
+    pub(crate) no_timings: bool,
+    /// End with the first item that fails.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+}
+
+/// Where and how the network runs.
+#[derive(Args)]
+pub(crate) struct Compute {
+    /// auto, cpu, cuda, cuda:N or metal. What is asked for and not there is an error.
+    #[arg(long, default_value = "auto", value_parser = |text: &str| text.parse::<Device>())]
+    pub(crate) device: Device,
+    /// auto, f32, bf16 or int8; results say what ran.
+    #[arg(long, default_value = "auto", value_parser = |text: &str| text.parse::<Precision>())]
+    pub(crate) precision: Precision,
+    /// Threads of the computation; all processors when absent.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Whether models may be fetched.
+#[derive(Args)]
+pub(crate) struct Fetching {
+    /// Use what is here and open no socket.
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+    /// Accept the licence of weights that may not be used commercially; it is remembered.
+    #[arg(long, global = true)]
+    pub(crate) accept_license: bool,
+}
+
+/// What is shown meanwhile, on standard error.
+#[derive(Args)]
+pub(crate) struct ProgressChoice {
+    /// How progress is shown: bars on a terminal, JSON lines, or not at all.
+    #[arg(long, value_enum, default_value_t = ProgressStyle::Auto, global = true)]
+    pub(crate) progress: ProgressStyle,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    Auto,
+    Bar,
+    Json,
+    None,
+}

@@ -1,0 +1,8 @@
+//! A file a command.
+
+pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod man;
+pub(crate) mod models;
+pub(crate) mod setup;
+pub(crate) mod transcribe;

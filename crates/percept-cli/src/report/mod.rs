@@ -1,0 +1,106 @@
+//! The only place that writes to the terminal: data on standard output, everything else on standard
+//! error.
+#![expect(clippy::print_stderr, reason = "messages to people are this module's work")]
+
+mod batch;
+mod fetch;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::error::ErrorKind;
+use percept::flow::ExitCode;
+use percept::{Error, Result};
+use serde::Serialize;
+
+pub(crate) use batch::BatchReport;
+pub(crate) use fetch::Fetch;
+
+/// An error that ends the command: what happened, then what to do.
+pub(crate) fn error(error: &Error) {
+    eprintln!("{}", explained(error));
+}
+
+/// `error: message: cause`, and a hint behind a blank line.
+fn explained(error: &Error) -> String {
+    let mut text = format!("{} {}", painted("error:", "31;1"), error.chain());
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\n\n{} {hint}", painted("hint:", "36;1")));
+    }
+    text
+}
+
+/// A note that nothing failed over.
+pub(crate) fn warning(text: &str) {
+    eprintln!("{} {text}", painted("warning:", "33;1"));
+}
+
+/// A line on standard error.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// What clap has to say: help and version are data, the rest is wrong usage.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // There is nobody left to tell when this fails.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::Done,
+        _ => ExitCode::Usage,
+    }
+}
+
+/// Text on standard output. A reader that has gone away is no failure.
+pub(crate) fn data(text: &str) -> Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ExitCode::Done),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::Done),
+        Err(error) => Err(stdout_error(error)),
+    }
+}
+
+fn stdout_error(error: io::Error) -> Error {
+    Error::Output { path: PathBuf::from("<stdout>"), cause: error.into(), hint: None }
+}
+
+/// Pretty JSON with a closing newline.
+pub(crate) fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| Error::argument(format!("the result cannot be written as JSON: {error}")))
+}
+
+/// Colour on a terminal, unless `NO_COLOR` is set.
+fn painted(text: &str, code: &str) -> String {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if plain || !io::stderr().is_terminal() { text.into() } else { format!("\x1b[{code}m{text}\x1b[0m") }
+}
+
+/// The one transcript that goes to standard output as it is decoded.
+#[derive(Default)]
+pub(crate) struct LiveText {
+    closed: AtomicBool,
+}
+
+impl LiveText {
+    /// A line, at once.
+    pub(crate) fn line(&self, text: &str) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut stdout = io::stdout().lock();
+        if writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether all of it arrived: what stopped a line stops this too.
+    pub(crate) fn finish(&self) -> Result<()> {
+        match io::stdout().lock().flush() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(stdout_error(error)),
+            _ => Ok(()),
+        }
+    }
+}
