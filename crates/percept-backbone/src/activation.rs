@@ -1,6 +1,7 @@
 //! Element-wise non-linearities, each under a name that says which one it is.
 
 use candle_core::Tensor;
+use percept_kernels::Activation as KernelActivation;
 
 use crate::Result;
 
@@ -29,6 +30,17 @@ impl Activation {
             "silu" | "swish" => Some(Self::Silu),
             "quick_gelu" => Some(Self::QuickGelu),
             _ => None,
+        }
+    }
+
+    /// The kernel's name of it.
+    pub(crate) fn kernel(self) -> KernelActivation {
+        match self {
+            Self::GeluErf => KernelActivation::GeluErf,
+            Self::GeluTanh => KernelActivation::GeluTanh,
+            Self::Relu => KernelActivation::Relu,
+            Self::Silu => KernelActivation::Silu,
+            Self::QuickGelu => KernelActivation::QuickGelu,
         }
     }
 

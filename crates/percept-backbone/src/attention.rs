@@ -1,8 +1,9 @@
 //! Multi-head attention: the only `softmax(Q K^T) V` in the workspace.
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use crate::Result;
+use crate::cpu::AttentionOp;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
 
@@ -17,8 +18,9 @@ pub enum See {
 
 /// `softmax(Q K^T scale + bias) V`.
 ///
-/// `q` is `[batch, heads, queries, dim]`, `k` and `v` are `[batch, heads, keys, dim]`, `bias`
-/// broadcasts to `[batch, heads, queries, keys]`; the result has the shape of `q`.
+/// `q` is `[batch, queries, heads, dim]`, `k` and `v` are `[batch or 1, keys, heads, dim]` (1: all
+/// items share them), `bias` is `[batch or 1, heads or 1, queries, keys]`; the result has the shape
+/// of `q`. On the processor the score matrix is never written and operands are read where they lie.
 pub fn scaled_dot_product_attention(
     q: &Tensor,
     k: &Tensor,
@@ -27,11 +29,17 @@ pub fn scaled_dot_product_attention(
     bias: Option<&Tensor>,
     see: See,
 ) -> Result<Tensor> {
-    attention_probabilities(q, k, scale, bias, see)?.matmul(&v.contiguous()?)
+    if let Device::Cpu = q.device() {
+        let bias = bias.map(Tensor::contiguous).transpose()?;
+        return q.apply_op3_no_bwd(k, v, &AttentionOp { scale: scale as f32, see, bias });
+    }
+    let probabilities = attention_probabilities(q, k, scale, bias, see)?;
+    let heads = v.transpose(1, 2)?.broadcast_as(batched(v, q.dim(0)?)?)?.contiguous()?;
+    probabilities.matmul(&heads)?.transpose(1, 2)?.contiguous()
 }
 
-/// `softmax(Q K^T scale + bias)`: `[batch, heads, queries, keys]`. For those who want to look at it,
-/// such as the alignment of words; arguments as in [`scaled_dot_product_attention`].
+/// `softmax(Q K^T scale + bias)`: `[batch, heads, queries, keys]`, written out. For other devices,
+/// and for those who want to look at it, such as the alignment of words.
 fn attention_probabilities(
     q: &Tensor,
     k: &Tensor,
@@ -39,8 +47,9 @@ fn attention_probabilities(
     bias: Option<&Tensor>,
     see: See,
 ) -> Result<Tensor> {
+    let keys = k.transpose(1, 2)?.broadcast_as(batched(k, q.dim(0)?)?)?.contiguous()?;
     // The scale goes onto the smaller factor.
-    let scores = (q.contiguous()? * scale)?.matmul(&k.contiguous()?.t()?)?;
+    let scores = (q.transpose(1, 2)?.contiguous()? * scale)?.matmul(&keys.t()?)?;
     let scores = match bias {
         Some(bias) => scores.broadcast_add(bias)?,
         None => scores,
@@ -51,6 +60,12 @@ fn attention_probabilities(
         _ => scores,
     };
     candle_nn::ops::softmax_last_dim(&scores)
+}
+
+/// The shape `[batch, heads, tokens, dim]` of `[_, tokens, heads, dim]`.
+fn batched(x: &Tensor, batch: usize) -> Result<(usize, usize, usize, usize)> {
+    let (_, tokens, heads, dim) = x.dims4()?;
+    Ok((batch, heads, tokens, dim))
 }
 
 /// Minus infinity where a key lies after its query: `[queries, keys]`.
@@ -67,11 +82,14 @@ fn future_mask(queries: usize, keys: usize, like: &Tensor) -> Result<Tensor> {
 /// Keys and values: those of a memory, computed once, or a cache that grows with every step.
 #[derive(Debug)]
 pub struct KeyValues {
-    /// `[batch, heads, capacity, dim]`, filled up to `len`.
+    /// `[batch, heads, capacity, dim]`, filled up to `len`: a head's keys lie in a row.
     keys: Tensor,
     values: Tensor,
     len: usize,
 }
+
+/// Positions that a cache has room for at first, and at least gains when it is full.
+const ROOM: usize = 64;
 
 impl KeyValues {
     /// Positions that are filled.
@@ -84,38 +102,48 @@ impl KeyValues {
         self.len == 0
     }
 
-    /// An empty cache with room for `capacity` positions.
-    pub fn with_capacity(
-        batch: usize,
-        heads: usize,
-        capacity: usize,
-        dim: usize,
-        like: &Tensor,
-    ) -> Result<Self> {
-        let zeros = || Tensor::zeros((batch, heads, capacity, dim), like.dtype(), like.device());
+    /// An empty cache of `batch` rows.
+    pub fn empty(batch: usize, heads: usize, dim: usize, device: &Device) -> Result<Self> {
+        let zeros = || Tensor::zeros((batch, heads, ROOM, dim), DType::F32, device);
         Ok(Self { keys: zeros()?, values: zeros()?, len: 0 })
     }
 
     /// Keeps the rows of the batch that `rows` names, in that order; a row may be named twice.
     pub fn select(&self, rows: &Tensor) -> Result<Self> {
-        // The whole capacity is copied, so that no two caches ever share their storage.
-        Ok(Self {
-            keys: self.keys.index_select(rows, 0)?,
-            values: self.values.index_select(rows, 0)?,
-            len: self.len,
-        })
+        // What is filled is copied, so that no two caches ever share their storage.
+        let pick = |x: &Tensor| roomy(&x.narrow(2, 0, self.len)?.contiguous()?.index_select(rows, 0)?, ROOM);
+        Ok(Self { keys: pick(&self.keys)?, values: pick(&self.values)?, len: self.len })
     }
 
+    /// Adds new positions, `[batch, new, heads, dim]`.
     fn append(&mut self, keys: &Tensor, values: &Tensor) -> Result<()> {
-        self.keys.slice_set(&keys.contiguous()?, 2, self.len)?;
-        self.values.slice_set(&values.contiguous()?, 2, self.len)?;
-        self.len += keys.dim(2)?;
+        let new = keys.dim(1)?;
+        if self.len + new > self.keys.dim(2)? {
+            let room = new + ROOM.max(self.len);
+            self.keys = roomy(&self.keys.narrow(2, 0, self.len)?, room)?;
+            self.values = roomy(&self.values.narrow(2, 0, self.len)?, room)?;
+        }
+        self.keys.slice_set(&keys.transpose(1, 2)?.contiguous()?, 2, self.len)?;
+        self.values.slice_set(&values.transpose(1, 2)?.contiguous()?, 2, self.len)?;
+        self.len += new;
         Ok(())
     }
 
+    /// Keys and values, `[batch, len, heads, dim]`, as views.
     fn filled(&self) -> Result<(Tensor, Tensor)> {
-        Ok((self.keys.narrow(2, 0, self.len)?, self.values.narrow(2, 0, self.len)?))
+        let view = |x: &Tensor| x.narrow(2, 0, self.len)?.transpose(1, 2);
+        Ok((view(&self.keys)?, view(&self.values)?))
     }
+}
+
+/// A copy of `[batch, heads, len, dim]` with room for more positions.
+fn roomy(x: &Tensor, room: usize) -> Result<Tensor> {
+    let (batch, heads, len, dim) = x.dims4()?;
+    let copy = Tensor::zeros((batch, heads, len + room, dim), x.dtype(), x.device())?;
+    if len > 0 {
+        copy.slice_set(&x.contiguous()?, 2, 0)?;
+    }
+    Ok(copy)
 }
 
 /// How a checkpoint names the four matrices of an attention.
@@ -140,8 +168,8 @@ impl AttentionNames {
 #[derive(Clone, Debug)]
 pub struct Attention {
     query: Linear,
-    key: Linear,
-    value: Linear,
+    /// Keys and values have one input, so their matrices are one.
+    key_value: Linear,
     output: Linear,
     heads: usize,
     scale: f64,
@@ -158,72 +186,66 @@ impl Attention {
         if heads == 0 || !dim.is_multiple_of(heads) {
             return Err(WeightsError::Format(format!("{dim} channels do not divide into {heads} heads")));
         }
-        let linear = |name| Linear::load(&weights.at(name), dim, dim);
+        let key_value = [weights.at(names.key), weights.at(names.value)];
         Ok(Self {
-            query: linear(names.query)?,
-            key: linear(names.key)?,
-            value: linear(names.value)?,
-            output: linear(names.output)?,
+            query: Linear::load(&weights.at(names.query), dim, dim)?,
+            key_value: Linear::load_stacked(&key_value, dim, dim)?,
+            output: Linear::load(&weights.at(names.output), dim, dim)?,
             heads,
             scale: ((dim / heads) as f64).powf(-0.5),
         })
     }
 
-    /// Of `x` with itself: `[batch, time, dim]` to the same.
-    pub fn over_itself(&self, x: &Tensor, see: See) -> Result<Tensor> {
-        let (q, k, v) = (self.split(&self.query, x)?, self.split(&self.key, x)?, self.split(&self.value, x)?);
-        let mixed = scaled_dot_product_attention(&q, &k, &v, self.scale, None, see)?;
-        self.merge(&mixed)
+    /// Of `x` with itself, added to `residual`: `[batch, time, dim]` to the same.
+    pub fn over_itself(&self, x: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
+        let (keys, values) = self.keys_values(x)?;
+        self.mix(x, &keys, &values, see, residual)
     }
 
-    /// Of new positions `[batch, new, dim]` with themselves and all that came before; the cache
-    /// grows by the new ones.
-    pub fn over_past(&self, x: &Tensor, cache: &mut KeyValues) -> Result<Tensor> {
-        cache.append(&self.split(&self.key, x)?, &self.split(&self.value, x)?)?;
+    /// Of new positions `[batch, new, dim]` with themselves and all that came before, added to
+    /// `residual`; the cache grows by the new ones.
+    pub fn over_past(&self, x: &Tensor, cache: &mut KeyValues, residual: &Tensor) -> Result<Tensor> {
+        let (keys, values) = self.keys_values(x)?;
+        cache.append(&keys, &values)?;
         let (keys, values) = cache.filled()?;
-        let q = self.split(&self.query, x)?;
-        let mixed = scaled_dot_product_attention(&q, &keys, &values, self.scale, None, See::Past)?;
-        self.merge(&mixed)
+        self.mix(x, &keys, &values, See::Past, residual)
     }
 
     /// The keys and values of a memory `[batch, positions, dim]`, for [`Attention::over_memory`].
     pub fn remember(&self, memory: &Tensor) -> Result<KeyValues> {
-        let keys = self.split(&self.key, memory)?.contiguous()?;
-        let values = self.split(&self.value, memory)?.contiguous()?;
-        Ok(KeyValues { keys, values, len: memory.dim(1)? })
+        let (keys, values) = self.keys_values(memory)?;
+        let lay = |x: &Tensor| x.transpose(1, 2)?.contiguous();
+        Ok(KeyValues { keys: lay(&keys)?, values: lay(&values)?, len: memory.dim(1)? })
     }
 
-    /// Of `x` `[batch, time, dim]` with a memory. A memory of batch 1 serves every row of `x`.
-    pub fn over_memory(&self, x: &Tensor, memory: &KeyValues) -> Result<Tensor> {
-        let q = self.split(&self.query, x)?;
-        let (batch, heads, time, dim) = q.dims4()?;
-        if memory.keys.dim(0)? == batch {
-            let mixed =
-                scaled_dot_product_attention(&q, &memory.keys, &memory.values, self.scale, None, See::All)?;
-            return self.merge(&mixed);
-        }
-        // Rows that share a memory are queries of one batch item: the memory is not copied.
-        let q = q.transpose(0, 1)?.reshape((1, heads, batch * time, dim))?;
-        let mixed =
-            scaled_dot_product_attention(&q, &memory.keys, &memory.values, self.scale, None, See::All)?;
-        self.merge(&mixed.reshape((heads, batch, time, dim))?.transpose(0, 1)?)
+    /// Of `x` `[batch, time, dim]` with a memory, added to `residual`. A memory of batch 1 serves
+    /// every row of `x`.
+    pub fn over_memory(&self, x: &Tensor, memory: &KeyValues, residual: &Tensor) -> Result<Tensor> {
+        let (keys, values) = memory.filled()?;
+        self.mix(x, &keys, &values, See::All, residual)
     }
 
     /// How much each position of `x` looks at each position of the memory, by head:
     /// `[batch, heads, time, positions]`.
     pub fn gaze(&self, x: &Tensor, memory: &KeyValues) -> Result<Tensor> {
-        attention_probabilities(&self.split(&self.query, x)?, &memory.keys, self.scale, None, See::All)
+        attention_probabilities(&self.queries(x)?, &memory.filled()?.0, self.scale, None, See::All)
     }
 
-    /// `[batch, time, dim]` to `[batch, heads, time, dim / heads]`.
-    fn split(&self, linear: &Linear, x: &Tensor) -> Result<Tensor> {
+    fn mix(&self, x: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
+        let mixed = scaled_dot_product_attention(&self.queries(x)?, k, v, self.scale, None, see)?;
+        self.output.forward_onto(&mixed.reshape(x.shape())?, residual)
+    }
+
+    /// `[batch, time, heads, dim / heads]`.
+    fn queries(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, time, dim) = x.dims3()?;
-        linear.forward(x)?.reshape((batch, time, self.heads, dim / self.heads))?.transpose(1, 2)
+        self.query.forward(x)?.reshape((batch, time, self.heads, dim / self.heads))
     }
 
-    /// The way back, and the output matrix.
-    fn merge(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, heads, time, dim) = x.dims4()?;
-        self.output.forward(&x.transpose(1, 2)?.reshape((batch, time, heads * dim))?)
+    /// Keys and values, each `[batch, time, heads, dim / heads]`, as views of one product.
+    fn keys_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (batch, time, dim) = x.dims3()?;
+        let both = self.key_value.forward(x)?.reshape((batch, time, 2, self.heads, dim / self.heads))?;
+        Ok((both.narrow(2, 0, 1)?.squeeze(2)?, both.narrow(2, 1, 1)?.squeeze(2)?))
     }
 }

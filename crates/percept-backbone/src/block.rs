@@ -24,9 +24,9 @@ impl Mlp {
         Self { up, down, activation }
     }
 
-    /// `[.., dim]` to `[.., dim]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.down.forward(&self.activation.forward(&self.up.forward(x)?)?)
+    /// Of `x` `[.., dim]`, added to `residual`.
+    pub fn forward_onto(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.down.forward_onto(&self.up.forward_activated(x, self.activation)?, residual)
     }
 }
 
@@ -108,16 +108,16 @@ impl Block {
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = (x + self.attention.over_itself(&self.attention_norm.forward(x)?, See::All)?)?;
+        let x = self.attention.over_itself(&self.attention_norm.forward(x)?, See::All, x)?;
         self.feed_forward(&x)
     }
 
     /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and
     /// the memory, where the layer looks at one.
     pub fn step(&self, x: &Tensor, cache: &mut KeyValues, memory: Option<&KeyValues>) -> Result<Tensor> {
-        let mut x = (x + self.attention.over_past(&self.attention_norm.forward(x)?, cache)?)?;
+        let mut x = self.attention.over_past(&self.attention_norm.forward(x)?, cache, x)?;
         if let (Some(cross), Some(memory)) = (&self.cross, memory) {
-            x = (&x + cross.attention.over_memory(&cross.norm.forward(&x)?, memory)?)?;
+            x = cross.attention.over_memory(&cross.norm.forward(&x)?, memory, &x)?;
         }
         self.feed_forward(&x)
     }
@@ -130,12 +130,12 @@ impl Block {
         cache: &mut KeyValues,
         memory: &KeyValues,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let mut x = (x + self.attention.over_past(&self.attention_norm.forward(x)?, cache)?)?;
+        let mut x = self.attention.over_past(&self.attention_norm.forward(x)?, cache, x)?;
         let mut gaze = None;
         if let Some(cross) = &self.cross {
             let normed = cross.norm.forward(&x)?;
             gaze = Some(cross.attention.gaze(&normed, memory)?);
-            x = (&x + cross.attention.over_memory(&normed, memory)?)?;
+            x = cross.attention.over_memory(&normed, memory, &x)?;
         }
         Ok((self.feed_forward(&x)?, gaze))
     }
@@ -146,6 +146,6 @@ impl Block {
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        x + self.mlp.forward(&self.mlp_norm.forward(x)?)?
+        self.mlp.forward_onto(&self.mlp_norm.forward(x)?, x)
     }
 }

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use crate::Result;
+use crate::activation::Activation;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
 
@@ -43,13 +44,14 @@ impl Conv1d {
             .transpose(1, 2)
             .and_then(|w| w.contiguous())
             .and_then(|w| w.reshape((output, kernel * input)))
-            .and_then(|w| Linear::new(&w, Some(bias)))
+            .and_then(|w| Linear::new(&w, Some(bias), weights.precision()))
             .map_err(WeightsError::Engine)?;
         Ok(Self { taps, kernel, stride, padding })
     }
 
-    /// `[batch, time, input]` to `[batch, (time + 2 padding - kernel) / stride + 1, output]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// `[batch, time, input]` to `[batch, (time + 2 padding - kernel) / stride + 1, output]`, through
+    /// an activation.
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         let time = x.dim(1)?;
         let padded = x.pad_with_zeros(1, self.padding, self.padding)?;
         let steps = (time + 2 * self.padding - self.kernel) / self.stride + 1;
@@ -59,6 +61,6 @@ impl Conv1d {
                 padded.index_select(&Tensor::from_vec(positions, steps, x.device())?, 1)
             })
             .collect::<Result<Vec<_>>>()?;
-        self.taps.forward(&Tensor::cat(&columns, 2)?)
+        self.taps.forward_activated(&Tensor::cat(&columns, 2)?, activation)
     }
 }

@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod block;
 mod conv;
+mod cpu;
 pub mod decode;
 mod device;
 mod linear;

@@ -1,8 +1,9 @@
 //! Layer normalisation.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::Result;
+use crate::cpu::LayerNormOp;
 use crate::weights::{Weights, WeightsError};
 
 /// Layer normalisation over the last dimension, with scale and shift.
@@ -25,6 +26,10 @@ impl LayerNorm {
 
     /// `[.., dim]` to `[.., dim]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::ops::layer_norm(&x.contiguous()?, &self.weight, &self.bias, self.eps)
+        let x = x.contiguous()?;
+        match x.device() {
+            Device::Cpu => x.apply_op3_no_bwd(&self.weight, &self.bias, &LayerNormOp { eps: self.eps }),
+            _ => candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, self.eps),
+        }
     }
 }

@@ -6,14 +6,18 @@ pub fn log_sum_exp(scores: &[f32]) -> f32 {
     if max == f32::NEG_INFINITY {
         return max;
     }
-    // Partial sums in f32 lanes would lose digits over 50,000 tokens; f64 costs nothing beside exp.
-    max + (scores.iter().map(|score| f64::from((score - max).exp())).sum::<f64>().ln() as f32)
+    let mut powers = scores.iter().map(|score| score - max).collect::<Vec<_>>();
+    percept_kernels::exponential(&mut powers);
+    // One sum in f32 would lose digits over 50,000 tokens; sums of short runs do not.
+    max + (powers.chunks(256).map(|run| f64::from(run.iter().sum::<f32>())).sum::<f64>().ln() as f32)
 }
 
 /// Probabilities of scores.
 pub fn softmax(scores: &[f32]) -> Vec<f32> {
-    let total = log_sum_exp(scores);
-    scores.iter().map(|score| (score - total).exp()).collect()
+    let mut probabilities = scores.to_vec();
+    let width = probabilities.len().max(1);
+    percept_kernels::softmax(&mut probabilities, width);
+    probabilities
 }
 
 pub(super) fn max(scores: &[f32]) -> f32 {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use percept_core::{Error, LocalModel};
+use percept_core::{Error, LocalModel, Precision};
 
 /// A weight that cannot be had, or does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,7 @@ pub struct Weights {
     table: Arc<HashMap<String, Entry>>,
     prefix: String,
     device: Device,
+    precision: Precision,
 }
 
 impl Weights {
@@ -169,13 +170,33 @@ impl Weights {
         for path in paths {
             safetensors::read_header(&path, &mut table).map_err(|error| error.of(&local.id))?;
         }
-        Ok(Self { table: Arc::new(table), prefix: String::new(), device: device.clone() })
+        Ok(Self::new(table, device))
     }
 
     /// Opens a CTranslate2 `model.bin`; the names are its own until [`Weights::renamed`].
     pub fn open_ctranslate2(path: &Path, device: &Device) -> Result<Self, WeightsError> {
         let table = ctranslate2::read_table(path)?;
-        Ok(Self { table: Arc::new(table), prefix: String::new(), device: device.clone() })
+        Ok(Self::new(table, device))
+    }
+
+    fn new(table: HashMap<String, Entry>, device: &Device) -> Self {
+        Self {
+            table: Arc::new(table),
+            prefix: String::new(),
+            device: device.clone(),
+            precision: Precision::F32,
+        }
+    }
+
+    /// The same tensors for layers that multiply in another number format, where the device is the
+    /// processor.
+    pub fn in_precision(&self, precision: Precision) -> Self {
+        Self { precision, ..self.clone() }
+    }
+
+    /// The number format that layers multiply in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The same tensors under other names. `rename` gives, for a name and its shape, the new names
@@ -187,7 +208,7 @@ impl Weights {
                 table.insert(new, entry.rows(rows.start, rows.len()));
             }
         }
-        Self { table: Arc::new(table), prefix: String::new(), device: self.device.clone() }
+        Self { table: Arc::new(table), ..self.clone() }
     }
 
     /// The tensors below `name`.

@@ -59,16 +59,18 @@ pub(crate) fn load(local: &LocalModel, runtime: &Runtime) -> Result<Box<dyn Mode
 impl Whisper {
     fn load(local: &LocalModel, runtime: &Runtime) -> Result<Self> {
         let precision = match runtime.precision {
-            Precision::Auto | Precision::F32 => Precision::F32,
-            other => {
-                return Err(Error::Argument {
-                    message: format!("precision {other} is not there yet for this model"),
-                    hint: Some("use `--precision auto` or `--precision f32`".into()),
-                });
-            }
+            Precision::Auto => Precision::F32,
+            named => named,
         };
         let device = open_device(runtime.device)?;
+        if !device.is_cpu() && precision != Precision::F32 {
+            return Err(Error::Argument {
+                message: format!("precision {precision} runs on the processor only"),
+                hint: Some("use `--precision f32`, or `--device cpu`".into()),
+            });
+        }
         let (weights, shape, decoding) = open(local, &device)?;
+        let weights = weights.in_precision(precision);
         let weights_error = |error: percept_backbone::WeightsError| error.of(&local.id);
         // The tokenizer takes as long to read as the weights of a small model.
         let (vocabulary, network) = std::thread::scope(|scope| {

@@ -73,7 +73,7 @@ impl Encoder {
     fn embed(&self, mel: &Tensor) -> Result<Tensor> {
         let mut x = mel.clone();
         for conv in &self.stem {
-            x = self.activation.forward(&conv.forward(&x)?)?;
+            x = conv.forward_activated(&x, self.activation)?;
         }
         x.broadcast_add(&self.positions.rows(0, self.length)?)
     }
@@ -113,7 +113,7 @@ impl Decoder {
         };
         let tokens = Embedding::load(&weights.at("embed_tokens"), shape.vocabulary, shape.dim)?;
         Ok(Self {
-            head: tokens.tied_projection().map_err(WeightsError::Engine)?,
+            head: tokens.tied_projection(weights.precision()).map_err(WeightsError::Engine)?,
             tokens,
             positions: Embedding::load(&weights.at("embed_positions"), shape.target_positions, shape.dim)?,
             layers: load_layers(weights, shape.decoder_layers, DECODER_LAYER, block)?,
@@ -130,9 +130,9 @@ impl Decoder {
 
     /// A decode that has seen nothing yet, of one row.
     pub(super) fn start<'a>(&self, memory: &'a Memory) -> Result<State<'a>> {
-        let Shape { dim, decoder_heads: heads, target_positions, .. } = self.shape;
-        let like = self.positions.rows(0, 1)?;
-        let cache = || KeyValues::with_capacity(1, heads, target_positions, dim / heads, &like);
+        let Shape { dim, decoder_heads: heads, .. } = self.shape;
+        let device = self.positions.rows(0, 1)?.device().clone();
+        let cache = || KeyValues::empty(1, heads, dim / heads, &device);
         let caches = self.layers.iter().map(|_| cache()).collect::<Result<_>>()?;
         Ok(State { caches, memory, position: 0 })
     }

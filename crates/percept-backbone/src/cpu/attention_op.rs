@@ -1,0 +1,90 @@
+//! Attention that never writes the score matrix, on operands that lie as they are.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor};
+use percept_kernels::{Attention, Operand, ScoreBias, Strides, Visible};
+
+use super::whole;
+use crate::Result;
+use crate::attention::See;
+
+/// Of queries, keys and values `[batch, tokens, heads, dim]`, each with its dims contiguous and any
+/// other strides. Keys and values of batch 1 serve every batch item of the queries.
+pub(crate) struct AttentionOp {
+    pub(crate) scale: f32,
+    pub(crate) see: See,
+    /// `[batch or 1, heads or 1, queries, keys]`, contiguous.
+    pub(crate) bias: Option<Tensor>,
+}
+
+impl CustomOp3 for AttentionOp {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, queries, heads, dim) = q_layout.shape().dims4()?;
+        let (kv_batch, keys, kv_heads, _) = k_layout.shape().dims4()?;
+        if kv_batch != batch && kv_batch != 1 {
+            candle_core::bail!("attention: {batch} queries' items and {kv_batch} keys' items");
+        }
+        let shared = kv_batch != batch;
+        let q = operand(q, q_layout, false)?;
+        let (k, v) = (operand(k, k_layout, shared)?, operand(v, v_layout, shared)?);
+        let bias = self.bias.as_ref().map(Tensor::storage_and_layout);
+        let bias = match &bias {
+            Some((storage, layout)) => Some(score_bias(storage, layout, queries * keys)?),
+            None => None,
+        };
+        let attention = Attention {
+            batch,
+            heads,
+            kv_heads,
+            queries,
+            keys,
+            dim,
+            scale: self.scale,
+            visible: match self.see {
+                See::All => Visible::All,
+                See::Past => Visible::Past { past: keys - queries },
+            },
+            key_lengths: None,
+            bias,
+        };
+        let mut out = vec![0.0; batch * queries * heads * dim];
+        attention.run(q, k, v, &mut out, Strides::tokens_first(queries, heads * dim, dim));
+        Ok((CpuStorage::F32(out), Shape::from((batch, queries, heads, dim))))
+    }
+}
+
+fn operand<'a>(storage: &'a CpuStorage, layout: &Layout, shared: bool) -> Result<Operand<'a>> {
+    let values = &storage.as_slice::<f32>()?[layout.start_offset()..];
+    match *layout.stride() {
+        [batch, token, head, 1] => {
+            let batch = if shared { 0 } else { batch };
+            Ok(Operand { values, strides: Strides { batch, head, token } })
+        }
+        // A head of one channel has whatever stride it likes.
+        [batch, token, head, _] if layout.dims()[3] == 1 => {
+            Ok(Operand { values, strides: Strides { batch, head, token } })
+        }
+        ref strides => candle_core::bail!("attention: the channels of a head lie apart: {strides:?}"),
+    }
+}
+
+fn score_bias<'a>(storage: &'a Storage, layout: &Layout, scores: usize) -> Result<ScoreBias<'a>> {
+    let Storage::Cpu(storage) = storage else { candle_core::bail!("attention: the bias is elsewhere") };
+    let (batch, heads, _, _) = layout.shape().dims4()?;
+    Ok(ScoreBias {
+        values: whole(storage, layout)?,
+        batch: if batch == 1 { 0 } else { heads * scores },
+        head: if heads == 1 { 0 } else { scores },
+    })
+}

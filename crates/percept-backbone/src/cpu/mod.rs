@@ -1,0 +1,23 @@
+//! The kernels of `percept-kernels` as candle operations. On another device than the processor the
+//! same layers run on candle's own operations.
+
+mod attention_op;
+mod linear_op;
+mod norm_op;
+
+use candle_core::{CpuStorage, Layout};
+
+use crate::Result;
+
+pub(crate) use attention_op::AttentionOp;
+pub(crate) use linear_op::{LinearOp, Packed};
+pub(crate) use norm_op::LayerNormOp;
+
+/// The elements of a contiguous operand.
+fn whole<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&values[start..end]),
+        None => candle_core::bail!("a contiguous operand is wanted, not {:?}", layout.stride()),
+    }
+}
