@@ -199,6 +199,7 @@ impl<'a> Block<'a> {
                     right: as_bytes(right).as_ptr(),
                     right_stride: 4 * COLUMNS,
                     steps: dim,
+                    ahead: std::ptr::null(),
                 };
                 // SAFETY: `rows` rows of `dim` values `token` apart lie in `q`, as `Operand::row` checked; the
                 // panel holds `dim` lines.
@@ -253,6 +254,7 @@ impl<'a> Block<'a> {
                     right: as_bytes(right).as_ptr(),
                     right_stride: 4 * COLUMNS,
                     steps: keys.len(),
+                    ahead: std::ptr::null(),
                 };
                 // SAFETY: `rows` rows of scores and a line of values for each key, as sliced above.
                 unsafe { self.engine.tile(Numbers::F32, rows, at, &mut self.tile) };

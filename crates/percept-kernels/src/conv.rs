@@ -228,6 +228,7 @@ impl PackedConv {
                     right: as_bytes(gathered).as_ptr(),
                     right_stride: 4 * COLUMNS,
                     steps: depth,
+                    ahead: std::ptr::null(),
                 };
                 // SAFETY: the weight has `out_channels` rows of `depth`, the panel `depth` lines.
                 unsafe { engine.tile(Numbers::F32, place.rows, at, &mut tile) };

@@ -117,6 +117,15 @@ pub(crate) struct Place {
     pub(crate) columns: usize,
 }
 
+/// Asks for the cache lines that [`finish`] will write, so that they arrive while the tile is computed.
+pub(crate) fn prepare_write(place: &Place, target: &Target<'_, '_>) {
+    for row in place.row..place.row + place.rows {
+        let at = target.offset + row * target.stride + place.column;
+        target.out.prefetch(at);
+        target.out.prefetch(at + 16);
+    }
+}
+
 /// Finishes a tile and writes it to its place in the target.
 ///
 /// # Safety

@@ -22,6 +22,7 @@ mod packed;
 mod parallel;
 mod product;
 mod scratch;
+mod split;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod tile_avx512;

@@ -1,15 +1,21 @@
 //! Linear layers in f32.
 
 use crate::epilogue::{COLUMNS, Epilogue};
+use crate::isa::{Isa, isa};
 use crate::packed::{check_weight, panels, rows_of};
 use crate::product::{self, Left, Right};
-use crate::scratch::{Aligned, as_bytes, cast_mut};
-use crate::tile::Numbers;
+use crate::scratch::{Aligned, as_bytes, cast, cast_mut};
+use crate::split;
+use crate::tile::{AMX_ROWS, Numbers};
+use std::sync::OnceLock;
 
 /// A linear layer's weight in f32, packed once for [`PackedF32::matmul`].
 #[derive(Clone)]
 pub struct PackedF32 {
     panels: Aligned,
+    /// The panels in three bf16 parts, made when AMX first wants them: weights that only ever see a few rows
+    /// (decoding) do without.
+    split: OnceLock<Aligned>,
     channels: usize,
     depth: usize,
 }
@@ -34,6 +40,23 @@ impl Left for Rows<'_> {
     }
 }
 
+/// Rows in three bf16 parts.
+struct SplitRows<'a> {
+    values: &'a [f32],
+    depth: usize,
+    isa: Isa,
+}
+
+impl Left for SplitRows<'_> {
+    fn row_bytes(&self) -> usize {
+        split::row_bytes(self.depth)
+    }
+
+    fn stage(&self, row: usize, staged: &mut [u8]) {
+        split::split_row(self.isa, &self.values[row * self.depth..][..self.depth], cast_mut(staged));
+    }
+}
+
 impl PackedF32 {
     /// Packs a weight of `channels` outputs by `depth` inputs, row by row as PyTorch stores it.
     ///
@@ -50,7 +73,7 @@ impl PackedF32 {
                 }
             }
         });
-        Self { panels, channels, depth }
+        Self { panels, split: OnceLock::new(), channels, depth }
     }
 
     /// Output channels.
@@ -65,12 +88,59 @@ impl PackedF32 {
         self.depth
     }
 
+    /// Makes now, on all threads, what the first [`PackedF32::matmul`] over more than a few rows would make
+    /// on its own thread. Costs six bytes of memory a weight where AMX is used, nothing elsewhere.
+    pub fn prepare(&self) {
+        let isa = isa();
+        if isa >= Isa::Amx && self.split.get().is_none() {
+            // Not inside `get_or_init`: a thread that waits there for its pool could be handed work that
+            // needs this very weight, and would wait for itself.
+            let split = panels(self.channels, self.split_bytes(), &|first, _, panel| {
+                self.split_panel(isa, first, panel);
+            });
+            let _ = self.split.set(split);
+        }
+    }
+
+    /// Bytes of a split panel.
+    fn split_bytes(&self) -> usize {
+        split::row_bytes(self.depth) * COLUMNS
+    }
+
+    fn split_panel(&self, isa: Isa, first_channel: usize, panel: &mut [u8]) {
+        let whole = self.depth * COLUMNS;
+        let from = &cast::<f32>(self.panels.bytes())[first_channel / COLUMNS * whole..][..whole];
+        split::split_panel(isa, from, cast_mut(panel));
+    }
+
+    /// The split panels, made on this thread if need be.
+    fn split(&self, isa: Isa) -> &[u8] {
+        let split = self.split.get_or_init(|| {
+            let mut all = Aligned::zeroed(self.channels.div_ceil(COLUMNS) * self.split_bytes());
+            let panels = all.bytes_mut().chunks_exact_mut(self.split_bytes());
+            panels.enumerate().for_each(|(index, panel)| self.split_panel(isa, index * COLUMNS, panel));
+            all
+        });
+        split.bytes()
+    }
+
     /// `out[m, channels] = epilogue(input[m, depth] x weight^T)`, for any m.
     ///
     /// # Panics
     /// If a length does not fit.
     pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
+        let isa = isa();
+        if isa >= Isa::Amx && rows > AMX_ROWS && self.depth > 0 {
+            let right = Right {
+                numbers: Numbers::Split,
+                panels: self.split(isa),
+                panel_bytes: self.split_bytes(),
+                steps: split::padded(self.depth) / 2,
+            };
+            let left = SplitRows { values: input, depth: self.depth, isa };
+            return product::run(&left, right, (rows, self.channels), out, epilogue);
+        }
         let right = Right {
             numbers: Numbers::F32,
             panels: self.panels.bytes(),

@@ -61,6 +61,17 @@ impl<'a> SharedOut<'a> {
         Self { start: out.as_mut_ptr(), length: out.len(), _borrow: std::marker::PhantomData }
     }
 
+    /// Asks for the cache line of one value, to write to it.
+    pub(crate) fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            // SAFETY: a prefetch reads and writes nothing, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(self.start.wrapping_add(at).cast()) };
+        }
+        let _ = at;
+    }
+
     /// The part `start..start + length`.
     ///
     /// # Safety

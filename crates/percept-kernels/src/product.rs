@@ -1,13 +1,13 @@
 //! The loop nest of every packed matrix product: staging of rows, division into tasks, tiles, epilogue.
 
-use crate::epilogue::{COLUMNS, Channels, Epilogue, MAX_ROWS, Place, Target, Tile, finish};
+use crate::epilogue::{COLUMNS, Channels, Epilogue, MAX_ROWS, Place, Target, Tile, finish, prepare_write};
 use crate::isa::isa;
 use crate::parallel::{self, SharedOut};
 use crate::scratch::Scratch;
 use crate::tile::{Kind, Numbers, Operands};
 
 /// Bytes of left rows that one task keeps in its second-level cache while the weights stream past.
-const BLOCK_BYTES: usize = 512 << 10;
+const BLOCK_BYTES: usize = 1024 << 10;
 
 /// Bytes of panels that stay in the second-level cache while a block of rows goes past.
 const PANEL_BYTES: usize = 512 << 10;
@@ -88,6 +88,7 @@ pub(crate) fn run<L: Left>(
     let shared = SharedOut::new(out);
     let target = Target { out: &shared, offset: 0, stride: columns, channels: Channels::Columns };
     let amx_steps = if kind == Kind::Amx { right.steps / 16 } else { right.steps };
+    let fetched = kind.fetched(right.numbers, amx_steps);
     parallel::for_each(blocks * chunks, cost, &|task| {
         let (block, chunk) = (task / chunks, task % chunks);
         let first = block * block_tiles * tile_rows;
@@ -109,7 +110,7 @@ pub(crate) fn run<L: Left>(
         // SAFETY: `choose` only answers kinds that `isa` has, and an `Isa` in use is one the processor has.
         let engine = unsafe { kind.start() };
         let mut tile = Tile::zeroed();
-        let mut one = |row: usize, panel: usize| {
+        let mut one = |row: usize, panel: usize, ahead: *const u8| {
             let offset = row - first;
             let packed = &right.panels[panel * right.panel_bytes..][..right.panel_bytes];
             let at = Operands {
@@ -118,6 +119,7 @@ pub(crate) fn run<L: Left>(
                 right: packed.as_ptr(),
                 right_stride: 4 * COLUMNS,
                 steps: amx_steps,
+                ahead,
             };
             let column = panel * COLUMNS;
             let place = Place {
@@ -126,6 +128,7 @@ pub(crate) fn run<L: Left>(
                 column,
                 columns: COLUMNS.min(columns - column),
             };
+            prepare_write(&place, &target);
             // SAFETY: rows lie in the input or in staged memory, which is rounded up to whole AMX tiles
             // (`in_place` is only used with f32, which never runs on AMX); the panel is whole.
             unsafe { engine.tile(right.numbers, place.rows, at, &mut tile) };
@@ -140,8 +143,15 @@ pub(crate) fn run<L: Left>(
         // the fast kinds (with one panel at a time, bf16 was twice as slow).
         let end = panels * (chunk + 1) / chunks;
         for panel in (panels * chunk / chunks..end).step_by(together) {
+            let group = panel..(panel + together).min(end);
+            // The panels of the next round, fetched bit by bit.
+            let next = group.end * right.panel_bytes..(group.end + together).min(end) * right.panel_bytes;
+            let mut ahead = next.start;
             for row in (first..last).step_by(tile_rows) {
-                (panel..(panel + together).min(end)).for_each(|panel| one(row, panel));
+                for panel in group.clone() {
+                    one(row, panel, right.panels.as_ptr().wrapping_add(ahead.min(next.end)));
+                    ahead += fetched;
+                }
             }
         }
     });

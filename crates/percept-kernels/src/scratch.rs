@@ -137,6 +137,8 @@ unsafe impl Plain for f32 {}
 // SAFETY: plain numbers.
 unsafe impl Plain for i32 {}
 // SAFETY: plain numbers.
+unsafe impl Plain for u32 {}
+// SAFETY: plain numbers.
 unsafe impl Plain for u16 {}
 // SAFETY: plain numbers.
 unsafe impl Plain for i8 {}

@@ -16,6 +16,8 @@ pub(crate) struct Operands {
     pub(crate) right: *const u8,
     pub(crate) right_stride: usize,
     pub(crate) steps: usize,
+    /// Where AMX tiles prefetch from while they compute; any address.
+    pub(crate) ahead: *const u8,
 }
 
 /// What a step's four bytes are.
@@ -25,9 +27,14 @@ pub(crate) enum Numbers {
     F32,
     /// Two bf16 on both sides.
     Bf16,
+    /// f32 in three bf16 parts on both sides (see `split`); AMX only.
+    Split,
     /// Four unsigned bytes on the left, signed ones on the right.
     Int8,
 }
+
+/// Up to this many rows AMX would mostly multiply padding, and the work is bound by memory anyway.
+pub(crate) const AMX_ROWS: usize = 8;
 
 /// Which code computes tiles, with what it needs on this thread.
 pub(crate) enum Engine {
@@ -52,15 +59,25 @@ pub(crate) enum Kind {
 impl Kind {
     /// The fastest for `rows` rows in all.
     pub(crate) fn choose(isa: Isa, numbers: Numbers, rows: usize) -> Self {
-        // Below half a tile AMX would mostly multiply padding, and the work is bound by memory anyway.
-        const AMX_ROWS: usize = 8;
         match numbers {
             _ if cfg!(not(target_arch = "x86_64")) => Self::Plain(isa),
             Numbers::F32 if isa >= Isa::Avx512 => Self::Avx512,
+            Numbers::Split => Self::Amx,
             Numbers::Bf16 | Numbers::Int8 if isa >= Isa::Amx && rows > AMX_ROWS => Self::Amx,
             Numbers::Bf16 | Numbers::Int8 if isa >= Isa::Avx512Vnni => Self::Avx512,
             _ => Self::Plain(isa),
         }
+    }
+
+    /// Bytes that a tile of `steps` steps fetches from `ahead`.
+    pub(crate) fn fetched(self, numbers: Numbers, steps: usize) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Amx {
+            let each = if numbers == Numbers::Split { crate::amx::AHEAD_SPLIT } else { crate::amx::AHEAD };
+            return each * steps;
+        }
+        let _ = (numbers, steps);
+        0
     }
 
     /// Rows of one tile at most.
@@ -103,6 +120,8 @@ impl Engine {
                 #[cfg(target_arch = "x86_64")]
                 (Self::Amx(tiles), Numbers::Bf16) => crate::amx::tile_bf16(tiles, rows, at, out.cast()),
                 #[cfg(target_arch = "x86_64")]
+                (Self::Amx(tiles), Numbers::Split) => crate::amx::tile_split(tiles, rows, at, out.cast()),
+                #[cfg(target_arch = "x86_64")]
                 (Self::Amx(tiles), Numbers::Int8) => crate::amx::tile_int8(tiles, rows, at, out.cast()),
                 #[cfg(target_arch = "x86_64")]
                 (Self::Amx(_) | Self::Avx512, Numbers::F32) => {
@@ -112,6 +131,8 @@ impl Engine {
                 (Self::Avx512, Numbers::Bf16) => crate::tile_avx512::tile_bf16(rows, at, out, COLUMNS),
                 #[cfg(target_arch = "x86_64")]
                 (Self::Avx512, Numbers::Int8) => crate::tile_avx512::tile_int8(rows, at, out.cast(), COLUMNS),
+                #[cfg(target_arch = "x86_64")]
+                (Self::Avx512, Numbers::Split) => unreachable!("split numbers are for AMX"),
                 (Self::Plain(isa), _) => plain(*isa, numbers, rows, at, tile),
             }
         }
@@ -181,6 +202,7 @@ fn block<const R: usize, const FMA: bool>(numbers: Numbers, at: Operands, out: &
                 out[r * COLUMNS..r * COLUMNS + 16].copy_from_slice(sums);
             }
         }
+        Numbers::Split => unreachable!("split numbers are for AMX"),
         Numbers::Int8 => {
             let mut sums = [[0_i32; 16]; R];
             for step in 0..at.steps {

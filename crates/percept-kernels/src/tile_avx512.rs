@@ -179,3 +179,34 @@ pub(crate) unsafe fn bf16_from_f32(from: &[f32], to: &mut [u16]) {
     // SAFETY: passed on from this function's contract.
     unsafe { bf16_from_f32_lines(from, to) }
 }
+
+/// Splits a row into three bf16 parts, 32 numbers at a time; `to` has 96 halves for each 32 numbers begun.
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+fn split_row_lines(from: &[f32], to: &mut [u16]) {
+    let groups = to.as_chunks_mut::<96>().0;
+    for (line, group) in from.chunks(32).zip(groups) {
+        for half in 0..2 {
+            let lanes = line.len().saturating_sub(16 * half).min(16);
+            let mask = ((1_u32 << lanes) - 1) as u16;
+            // SAFETY: the mask keeps the load inside the line.
+            let mut rest = unsafe { _mm512_maskz_loadu_ps(mask, line.as_ptr().wrapping_add(16 * half)) };
+            for part in 0..3 {
+                // SAFETY: both are 32 plain bytes.
+                let bits = unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(rest)) };
+                let value = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)));
+                rest = _mm512_sub_ps(rest, value);
+                // SAFETY: 16 halves from here on lie in the group of 96.
+                unsafe { _mm256_storeu_si256(group.as_mut_ptr().add(32 * part + 16 * half).cast(), bits) };
+            }
+        }
+    }
+}
+
+/// Splits a row into three bf16 parts (see `split`).
+///
+/// # Safety
+/// The processor has AVX-512 with BF16.
+pub(crate) unsafe fn split_row(from: &[f32], to: &mut [u16]) {
+    // SAFETY: passed on from this function's contract.
+    unsafe { split_row_lines(from, to) }
+}
