@@ -13,8 +13,8 @@ use safetensors::{Dtype, View};
 /// [`Error::Output`]: the file cannot be written, two tensors have one name, or a shape does not fit
 /// its values.
 pub fn write(path: &Path, tensors: &[RawTensor]) -> Result<()> {
-    let bytes = serialize(tensors)
-        .map_err(|cause| Error::Output { path: path.to_path_buf(), cause, hint: None })?;
+    let bytes =
+        serialize(tensors).map_err(|cause| Error::Output { path: path.to_path_buf(), cause, hint: None })?;
     write::atomic(path, &bytes)
 }
 

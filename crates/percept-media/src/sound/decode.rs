@@ -1,6 +1,5 @@
 //! The built-in road: symphonia takes the container and the packets apart, block by block.
 
-use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
@@ -18,19 +17,20 @@ use super::failure::Failure;
 use super::gapless::{self, Edit};
 use super::info::SoundWarning;
 use super::packets::Packets;
+use super::repair;
 use super::source::{Borrowed, Input};
-
-/// Sizes from here on are what a writer puts down that does not know the size yet (a pipe).
-const PLACEHOLDER: u64 = 0x7fff_0000;
 
 /// Decodes the first sound track of `input`.
 pub(super) fn decode(input: &mut Input) -> Result<Decoded, Failure> {
     let bytes = input.length();
     let progress = input.progress();
+    let repair = repair::repair(input, bytes)?;
+    let (overstated, seekable) = (repair.stated, !repair.forward_only);
+    input.patch(repair.patches);
     let is_mp4 = input.head(8)?.get(4..8) == Some(b"ftyp");
     let edits = if is_mp4 { gapless::edits(input, bytes)? } else { Vec::new() };
 
-    let stream = MediaSourceStream::new(Box::new(Borrowed(input)), Default::default());
+    let stream = MediaSourceStream::new(Box::new(Borrowed { input, seekable }), Default::default());
     let mut format = get_probe()
         .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(refused)?;
@@ -40,7 +40,7 @@ pub(super) fn decode(input: &mut Input) -> Result<Decoded, Failure> {
     let decoder = decoder(parameters)?;
 
     let container = format.format_info().short_name;
-    let stated = Stated::of(format.as_ref(), track, bytes, edit);
+    let stated = Stated::of(format.as_ref(), track, overstated, edit);
     let tracks = format.tracks().iter().filter(|track| track.track_type() == Some(TrackType::Audio)).count();
     let codec = decoder.codec_info().short_name;
     let mut packets = Packets::new(track, parameters, container, edit);
@@ -88,7 +88,7 @@ struct Stated {
 }
 
 impl Stated {
-    fn of(format: &dyn FormatReader, track: &Track, bytes: u64, edit: Option<Edit>) -> Self {
+    fn of(format: &dyn FormatReader, track: &Track, overstated: Option<f64>, edit: Option<Edit>) -> Self {
         let seconds = |base: Option<TimeBase>, duration: Option<Duration>| {
             Some(base?.calc_duration_saturating(duration?).as_secs_f64())
         };
@@ -97,10 +97,7 @@ impl Stated {
             // Estimates from the bit rate, unless an encoder's tag counts the frames.
             "aac" => None,
             "mp1" | "mp2" | "mp3" => guess.filter(|_| track.delay.is_some()),
-            "wave" if placeholder(track, bytes) => {
-                guess = None;
-                None
-            }
+            "wave" | "aiff" => guess.map(|seconds| seconds * overstated.unwrap_or(1.0)),
             "matroska" if format.tracks().len() == 1 => {
                 let media = format.media_info();
                 guess = seconds(media.time_base, media.duration);
@@ -108,19 +105,12 @@ impl Stated {
             }
             _ => guess,
         };
-        let heard = |seconds: f64| edit.map_or(seconds, |edit| {
-            let rest = (seconds - edit.start).max(0.0);
-            edit.length.map_or(rest, |length| length.min(rest))
-        });
+        let heard = |seconds: f64| {
+            edit.map_or(seconds, |edit| {
+                let rest = (seconds - edit.start).max(0.0);
+                edit.length.map_or(rest, |length| length.min(rest))
+            })
+        };
         Self { guess: guess.map(heard), trusted: trusted.map(heard) }
     }
-}
-
-/// Whether a wav that was written to a pipe states the size 2^31 or 2^32, more or less.
-fn placeholder(track: &Track, bytes: u64) -> bool {
-    let Some(CodecParameters::Audio(parameters)) = &track.codec_params else { return false };
-    let channels = parameters.channels.as_ref().map_or(1, Channels::count) as u64;
-    let bits = u64::from(parameters.bits_per_coded_sample.or(parameters.bits_per_sample).unwrap_or(16));
-    let stated = track.num_frames.unwrap_or(0).saturating_mul(channels * bits / 8);
-    stated >= PLACEHOLDER && bytes < stated
 }

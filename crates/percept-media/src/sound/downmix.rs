@@ -44,9 +44,11 @@ impl Downmix {
             [left, right] => {
                 mono.extend(interleaved.chunks_exact(2).map(|frame| frame[0] * left + frame[1] * right));
             }
-            weights => mono.extend(interleaved.chunks_exact(weights.len()).map(|frame| {
-                frame.iter().zip(weights).map(|(sample, weight)| sample * weight).sum::<f32>()
-            })),
+            weights => {
+                mono.extend(interleaved.chunks_exact(weights.len()).map(|frame| {
+                    frame.iter().zip(weights).map(|(sample, weight)| sample * weight).sum::<f32>()
+                }))
+            }
         }
     }
 }

@@ -65,7 +65,9 @@ impl Failure {
                 "a percept that was built with the cargo feature `video` (FFmpeg) decodes it, or convert it \
                  first: `ffmpeg -i FILE -vn -ac 1 -ar 16000 sound.wav`"
             }
-            Self::Broken(_) => "fetch or record it again, or see whether `ffmpeg -i FILE sound.wav` can save it",
+            Self::Broken(_) => {
+                "fetch or record it again, or see whether `ffmpeg -i FILE sound.wav` can save it"
+            }
             Self::TooLong => "cut it into parts: `ffmpeg -i FILE -f segment -segment_time 3600 part%03d.wav`",
             Self::Internal(_) => "this is a bug in percept; please report it with the file",
         };

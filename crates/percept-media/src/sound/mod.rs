@@ -17,6 +17,7 @@ mod ffmpeg;
 mod gapless;
 mod info;
 mod packets;
+mod repair;
 mod resample;
 mod sniff;
 mod source;
@@ -79,8 +80,10 @@ fn read_opened(source: SoundSource) -> Result<(Sound, SoundInfo), Failure> {
 fn built_in(input: &mut Input) -> Result<Decoded, Failure> {
     sniff::check(&input.head(sniff::HEAD)?)?;
     // symphonia promises not to panic; a damaged file is no reason to take its word for it.
-    catch_unwind(AssertUnwindSafe(|| decode::decode(input)))
-        .unwrap_or_else(|_| Err(Failure::Broken("its data confuses the decoder".to_owned())))
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode::decode(input)))
+        .unwrap_or_else(|_| Err(Failure::Broken("its data confuses the decoder".to_owned())));
+    input.patch(Vec::new());
+    decoded
 }
 
 /// Tries FFmpeg on what the built-in decoders refused; their reason stays if it fails too.

@@ -32,6 +32,9 @@ const LONGEST_PACKET: f64 = 1.0;
 /// AAC frames that are asked for hidden band replication.
 const AAC_FRAMES: usize = 24;
 
+/// A longer hole in the packet times, in seconds, is taken for a damaged time, not for lost sound.
+const LONGEST_HOLE: f64 = 60.0;
+
 /// Seconds that may be missing before a file is called truncated: encoders round to packets.
 const SLACK: f64 = 0.05;
 
@@ -45,8 +48,17 @@ pub(super) struct Packets {
     downmix: Downmix,
     collector: Collector,
     edit: Edit,
+    /// Whether a damaged packet is taken to be as long as the last good one: a header that is found in
+    /// damaged MPEG audio is often none.
+    doubts_length: bool,
     /// Whether a first packet before time zero is encoder delay that nobody has cut yet.
     cuts_delay: bool,
+    /// Where the next packet should start, in seconds; known with the first packet.
+    next: Option<f64>,
+    /// How far a packet may be from there without sound having been lost.
+    tolerance: f64,
+    /// No sound is expected after this time.
+    end: f64,
     /// Frames still to be cut from the start; known with the first packet.
     to_cut: Option<u64>,
     /// Frames still to be taken, when the file says where the sound ends.
@@ -85,8 +97,14 @@ impl Packets {
             channels: Channels::None,
             downmix: Downmix::mean(0),
             collector: Collector::new(),
-            edit: edit.unwrap_or(Edit { start: 0.0, length: None }),
+            edit: edit.unwrap_or(Edit { start: 0.0, length: counted(track, container) }),
+            doubts_length: matches!(container, "mp1" | "mp2" | "mp3" | "aac"),
             cuts_delay: container == "matroska",
+            next: None,
+            // Readers of these containers pass over what is damaged; others hand over every packet, but
+            // with rounded times.
+            tolerance: if matches!(container, "flac" | "ogg") { 0.002 } else { 0.1 },
+            end: 0.0,
             to_cut: None,
             to_take: None,
             aac: (parameters.codec == CODEC_ID_AAC).then(AacFrames::default),
@@ -104,6 +122,7 @@ impl Packets {
 
     /// Makes room for `seconds`, as far as a file of `bytes` can be believed to hold them.
     pub(super) fn expect(&mut self, seconds: Option<f64>, bytes: u64, progress: Arc<AtomicU64>) {
+        self.end = seconds.unwrap_or(f64::INFINITY);
         // 4 kbit/s, less than any speech codec here: 32 samples a byte.
         let believable = bytes.saturating_mul(32);
         let samples = seconds.unwrap_or(0.0) * f64::from(SAMPLE_RATE);
@@ -154,6 +173,7 @@ impl Packets {
 
     fn packet(&mut self, packet: &Packet, decoder: &mut dyn AudioDecoder) -> Result<(), Failure> {
         self.ask_for_replication(packet)?;
+        self.fill_hole(packet)?;
         match decoder.decode(packet) {
             Ok(buffer) => self.buffer(packet, buffer),
             Err(Symphonia::IoError(error)) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
@@ -173,7 +193,8 @@ impl Packets {
             return Err(Failure::Broken(format!("it claims a sample rate of {} Hz", spec.rate())));
         }
         if buffer.frames() == 0 {
-            return Ok(()); // decoders that overlap their windows give nothing at first
+            self.next = None; // decoders that overlap their windows give nothing at first
+            return Ok(());
         }
         if *spec.channels() != self.channels {
             self.channels = spec.channels().clone();
@@ -185,6 +206,7 @@ impl Packets {
         buffer.copy_to_vec_interleaved(&mut self.interleaved);
         let mut mono = std::mem::take(&mut self.mono);
         self.downmix.mix(&self.interleaved, &mut mono);
+        self.advance(mono.len());
         let taken = self.take(packet, &mono);
         self.mono = mono;
         taken
@@ -194,13 +216,39 @@ impl Packets {
     fn silence(&mut self, packet: &Packet) -> Result<(), Failure> {
         let stated = self.clock.map(|clock| clock.calc_duration_saturating(packet.dur).as_secs_f64());
         let frames = match stated {
-            Some(seconds) if seconds > 0.0 => (seconds.min(LONGEST_PACKET) * f64::from(self.rate)).round() as usize,
+            Some(seconds) if seconds > 0.0 && !(self.doubts_length && self.last_frames > 0) => {
+                (seconds.min(LONGEST_PACKET) * f64::from(self.rate)).round() as usize
+            }
             _ => self.last_frames,
         };
-        if RATES.contains(&self.rate) {
-            self.take(packet, &vec![0.0; frames])?;
+        self.insert(packet, frames)
+    }
+
+    /// Silence in place of what the container's reader passed over because it was damaged.
+    fn fill_hole(&mut self, packet: &Packet) -> Result<(), Failure> {
+        let Some(start) = self.clock.and_then(|clock| clock.calc_time(packet.pts)) else { return Ok(()) };
+        let start = start.as_secs_f64();
+        let hole = start - *self.next.get_or_insert(start);
+        if hole > self.tolerance && hole <= LONGEST_HOLE && start < self.end {
+            self.skipped += 1;
+            self.insert(packet, (hole * f64::from(self.rate)).round() as usize)?;
         }
+        self.next = Some(start);
         Ok(())
+    }
+
+    fn insert(&mut self, packet: &Packet, frames: usize) -> Result<(), Failure> {
+        if !RATES.contains(&self.rate) {
+            return Ok(());
+        }
+        self.advance(frames);
+        self.take(packet, &vec![0.0; frames])
+    }
+
+    fn advance(&mut self, frames: usize) {
+        if let Some(next) = &mut self.next {
+            *next += frames as f64 / f64::from(self.rate);
+        }
     }
 
     /// Cuts what is not meant to be heard and resamples the rest.
@@ -271,4 +319,11 @@ impl Packets {
             ..Decoded::default()
         })
     }
+}
+
+/// The length in seconds that an MP3 encoder's tag counts: a damaged packet must not bring the padding
+/// behind it to light.
+fn counted(track: &Track, container: &str) -> Option<f64> {
+    let frames = track.num_frames.filter(|_| container == "mp3" && track.delay.is_some())?;
+    Some(track.time_base?.calc_duration(frames.into())?.as_secs_f64())
 }

@@ -13,6 +13,10 @@ const BLOCK: usize = 1024;
 /// for a prime rate near 2^32 would fill the memory.
 pub(super) const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 
+/// The loudest that a float file may be, in times of full scale. What is beyond, or no number at all, is
+/// damage, and the Fourier transform would spread it over its whole block.
+const LOUDEST: f32 = 16.0;
+
 /// Collects mono sound at 16 kHz from mono sound at any rate.
 pub(super) struct Collector {
     samples: Vec<f32>,
@@ -115,7 +119,7 @@ impl Stage {
         let block = self.fft.input_frames_next();
         while !mono.is_empty() {
             let (now, later) = mono.split_at(mono.len().min(block - self.pending.len()));
-            self.pending.extend_from_slice(now);
+            self.pending.extend(now.iter().map(|&sample| tamed(sample, LOUDEST)));
             mono = later;
             if self.pending.len() == block {
                 self.block(samples)?;
@@ -128,10 +132,8 @@ impl Stage {
     fn block(&mut self, samples: &mut Vec<f32>) -> Result<(), Failure> {
         let frames = self.output.len();
         let input = InterleavedSlice::new(&self.pending, 1, self.pending.len()).map_err(Failure::internal)?;
-        let mut output =
-            InterleavedSlice::new_mut(&mut self.output, 1, frames).map_err(Failure::internal)?;
-        let (_, made) =
-            self.fft.process_into_buffer(&input, &mut output, None).map_err(Failure::internal)?;
+        let mut output = InterleavedSlice::new_mut(&mut self.output, 1, frames).map_err(Failure::internal)?;
+        let (_, made) = self.fft.process_into_buffer(&input, &mut output, None).map_err(Failure::internal)?;
         self.pending.clear();
         let dropped = self.delay.min(made);
         self.delay -= dropped;
@@ -151,15 +153,18 @@ impl Stage {
     }
 }
 
-/// Appends, and says so when memory is out instead of aborting. Samples are kept within -1 to 1: a
-/// float file may go beyond, and what is no number would silence a model.
+/// Appends within -1 to 1, and says so when memory is out instead of aborting.
 fn append(samples: &mut Vec<f32>, more: &[f32]) -> Result<(), Failure> {
     if samples.capacity() - samples.len() < more.len() {
         let step = more.len().max(samples.len() / 4);
         samples.try_reserve_exact(step).map_err(|_| Failure::TooLong)?;
     }
-    samples.extend(more.iter().map(|&sample| if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) }));
+    samples.extend(more.iter().map(|&sample| tamed(sample, 1.0)));
     Ok(())
+}
+
+fn tamed(sample: f32, loudest: f32) -> f32 {
+    if sample.is_nan() { 0.0 } else { sample.clamp(-loudest, loudest) }
 }
 
 fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
@@ -224,8 +229,9 @@ mod tests {
     fn what_16_khz_cannot_hold_is_gone_and_what_it_can_is_kept() {
         for rate in [44_100, 48_000, 96_000] {
             let level = |hertz: f64| {
-                let clip: Vec<f32> =
-                    (0..rate).map(|index| (TAU * hertz * f64::from(index) / f64::from(rate)).sin() as f32).collect();
+                let clip: Vec<f32> = (0..rate)
+                    .map(|index| (TAU * hertz * f64::from(index) / f64::from(rate)).sin() as f32)
+                    .collect();
                 let got = resample(&clip, rate, 4_096);
                 let middle = &got[2_000..14_000];
                 (middle.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 12_000.0).sqrt() * 2_f64.sqrt()
@@ -270,5 +276,10 @@ mod tests {
         }
         let got = resample(&[f32::NAN, f32::INFINITY, -7.0, 0.5], SAMPLE_RATE, 4);
         assert_eq!(got, [0.0, 1.0, -1.0, 0.5]);
+        let mut wild = vec![f32::NAN; 44_100];
+        wild[1_000..2_000].fill(f32::MAX);
+        wild[2_000..3_000].fill(f32::NEG_INFINITY);
+        let got = resample(&wild, 44_100, 441);
+        assert!(got.iter().all(|sample| (-1.0..=1.0).contains(sample)));
     }
 }

@@ -75,7 +75,9 @@ pub(super) fn check(head: &[u8]) -> Result<(), Failure> {
         (Some(b"RIFF"), Some(b"AVI ")) => Err(Failure::Codec("in an AVI video".to_owned())),
         (_, Some(b"avif" | b"heic" | b"mif1")) => Err(Failure::Other("an AVIF or HEIC picture")),
         // Every packet of a transport stream begins with 0x47; MPEG frames never do.
-        (Some([0x47, ..]), _) if head.len() as u64 >= HEAD && head[1] & 0x80 == 0 && !head[..4].is_ascii() => {
+        (Some([0x47, ..]), _)
+            if head.len() as u64 >= HEAD && head[1] & 0x80 == 0 && !head[..4].is_ascii() =>
+        {
             Err(Failure::Codec("in an MPEG transport stream".to_owned()))
         }
         _ => Ok(()),

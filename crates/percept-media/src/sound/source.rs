@@ -57,6 +57,7 @@ impl SoundSource {
 
     /// Opens it; a stream is read to its end here.
     pub(super) fn open(self) -> Result<Input, Failure> {
+        let mut regular = None;
         let inner: Box<dyn Seekable> = match self {
             Self::Path(path) => {
                 let kind = fs::metadata(&path)?;
@@ -64,13 +65,18 @@ impl SoundSource {
                     return Err(Failure::Folder);
                 }
                 let file = File::open(&path)?;
-                if kind.is_file() { Box::new(file) } else { Box::new(keep(file)?) }
+                if kind.is_file() {
+                    regular = Some(path);
+                    Box::new(file)
+                } else {
+                    Box::new(keep(file)?)
+                }
             }
             Self::Stdin => Box::new(keep(io::stdin().lock())?),
             Self::Memory { bytes, .. } => Box::new(Cursor::new(bytes)),
             Self::Stream { reader, .. } => Box::new(keep(reader)?),
         };
-        Ok(Input::new(inner)?)
+        Ok(Input::new(inner, regular)?)
     }
 }
 
@@ -92,6 +98,10 @@ impl<T: Read + Seek + Send + Sync> Seekable for T {}
 /// first byte to its last; only what was skipped is read again for it.
 pub(super) struct Input {
     inner: Box<dyn Seekable>,
+    #[cfg_attr(not(feature = "video"), expect(dead_code, reason = "FFmpeg opens files by path"))]
+    path: Option<PathBuf>,
+    /// Bytes that stand in for those of the file, by position; never for the digest.
+    patches: Vec<(u64, Vec<u8>)>,
     position: u64,
     length: u64,
     hash: Sha256,
@@ -100,15 +110,35 @@ pub(super) struct Input {
 }
 
 impl Input {
-    fn new(mut inner: Box<dyn Seekable>) -> io::Result<Self> {
+    fn new(mut inner: Box<dyn Seekable>, path: Option<PathBuf>) -> io::Result<Self> {
         let length = inner.seek(SeekFrom::End(0))?;
         inner.rewind()?;
         let reached = Arc::new(AtomicU64::new(0));
-        Ok(Self { inner, position: 0, length, hash: Sha256::new(), hashed: 0, reached })
+        Ok(Self {
+            inner,
+            path,
+            patches: Vec::new(),
+            position: 0,
+            length,
+            hash: Sha256::new(),
+            hashed: 0,
+            reached,
+        })
+    }
+
+    /// Where the bytes are a regular file.
+    #[cfg(feature = "video")]
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// From now on, what is read is what these say.
+    pub(super) fn patch(&mut self, patches: Vec<(u64, Vec<u8>)>) {
+        self.patches = patches;
     }
 
     /// The position of the last read, for guesses about how much is to come.
@@ -143,6 +173,13 @@ impl Read for Input {
             self.hash.update(&buffer[(self.hashed - self.position) as usize..count]);
             self.hashed = end;
         }
+        for (at, patch) in &self.patches {
+            for (at, &byte) in (*at..end).zip(patch) {
+                if at >= self.position {
+                    buffer[(at - self.position) as usize] = byte;
+                }
+            }
+        }
         self.position = end;
         self.reached.store(end, Ordering::Relaxed);
         Ok(count)
@@ -157,27 +194,31 @@ impl Seek for Input {
 }
 
 /// A borrowed [`Input`], as symphonia takes it.
-pub(super) struct Borrowed<'a>(pub(super) &'a mut Input);
+pub(super) struct Borrowed<'a> {
+    pub(super) input: &'a mut Input,
+    /// Whether the decoder may jump about in it.
+    pub(super) seekable: bool,
+}
 
 impl Read for Borrowed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        self.input.read(buffer)
     }
 }
 
 impl Seek for Borrowed<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
+        self.input.seek(to)
     }
 }
 
 impl MediaSource for Borrowed<'_> {
     fn is_seekable(&self) -> bool {
-        true
+        self.seekable
     }
 
     fn byte_len(&self) -> Option<u64> {
-        Some(self.0.length)
+        Some(self.input.length)
     }
 }
 
@@ -204,6 +245,26 @@ mod tests {
             }
             assert_eq!(input.sha256().unwrap(), want);
         }
+    }
+
+    #[test]
+    fn patches_are_seen_wherever_a_read_ends_but_not_hashed() {
+        let mut input = memory(b"0123456789");
+        input.patch(vec![(2, b"abc".to_vec()), (9, b"z".to_vec())]);
+        for size in 1..=10 {
+            input.rewind().unwrap();
+            let mut got: Vec<u8> = Vec::new();
+            let mut block = vec![0; size];
+            loop {
+                match input.read(&mut block).unwrap() {
+                    0 => break,
+                    count => got.extend(&block[..count]),
+                }
+            }
+            assert_eq!(got, b"01abc5678z", "{size} at a time");
+        }
+        // sha256sum of 0123456789
+        assert!(input.sha256().unwrap().starts_with("84d89877f0d4041efb6bf91a16f0248f"));
     }
 
     #[test]
