@@ -32,6 +32,10 @@ const LONGEST_PACKET: f64 = 1.0;
 /// AAC frames that are asked for hidden band replication.
 const AAC_FRAMES: usize = 24;
 
+/// Silence for damaged packets may be as long as the sound before it and this much, in seconds: a small
+/// file must not claim hours of packets that cannot be decoded.
+const SILENCE: f64 = 60.0;
+
 /// A longer hole in the packet times, in seconds, is taken for a damaged time, not for lost sound.
 const LONGEST_HOLE: f64 = 60.0;
 
@@ -68,6 +72,8 @@ pub(super) struct Packets {
     interleaved: Vec<f32>,
     mono: Vec<f32>,
     last_frames: usize,
+    /// Seconds that silence stands in for.
+    silent: f64,
     good: usize,
     skipped: usize,
     first_error: Option<String>,
@@ -111,6 +117,7 @@ impl Packets {
             interleaved: Vec::new(),
             mono: Vec::new(),
             last_frames: 0,
+            silent: 0.0,
             good: 0,
             skipped: 0,
             first_error: None,
@@ -241,6 +248,13 @@ impl Packets {
         if !RATES.contains(&self.rate) {
             return Ok(());
         }
+        let sound = self.collector.len() as f64 / f64::from(SAMPLE_RATE) - self.silent;
+        let seconds = frames as f64 / f64::from(self.rate);
+        if self.silent + seconds > SILENCE + sound {
+            self.cut_off = true;
+            return Ok(());
+        }
+        self.silent += seconds;
         self.advance(frames);
         self.take(packet, &vec![0.0; frames])
     }
