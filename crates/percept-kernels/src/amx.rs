@@ -66,6 +66,37 @@ macro_rules! fetch_ahead {
     };
 }
 
+/// Sets the four sums to zero, or to what `out` holds.
+///
+/// # Safety
+/// Tiles are set up on this thread; `out` has 1024 numbers.
+#[inline]
+unsafe fn begin(resume: bool, out: *const u8) {
+    // SAFETY: by this function's contract; the compiler uses no tile registers, so they keep their values
+    // until the next block of assembly.
+    unsafe {
+        if resume {
+            asm!(
+                "tileloadd tmm0, [{out} + {sb}]",
+                "tileloadd tmm1, [{out} + {sb} + 64]",
+                "tileloadd tmm2, [{out} + {sb} + 2048]",
+                "tileloadd tmm3, [{out} + {sb} + 2112]",
+                out = in(reg) out,
+                sb = in(reg) 128_usize,
+                options(nostack, readonly, preserves_flags),
+            );
+        } else {
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                options(nostack, nomem, preserves_flags),
+            );
+        }
+    }
+}
+
 /// Bytes fetched ahead in a step of the plain tiles.
 pub(crate) const AHEAD: usize = 512;
 /// Bytes fetched ahead in a step of the split tile.
@@ -81,14 +112,12 @@ macro_rules! tile {
         /// is above 16), the right side 16 groups of 128 bytes a step, `steps` of them; `out` has 1024 numbers.
         pub(crate) unsafe fn $name(_: &Tiles, rows: usize, at: Operands, out: *mut u8) {
             debug_assert!(at.steps > 0);
+            // SAFETY: passed on from this function's contract.
+            unsafe { begin(at.resume, out) };
             if rows > 16 {
                 // SAFETY: by this function's contract; the tile registers hold nothing of the compiler's.
                 unsafe {
                     asm!(
-                        "tilezero tmm0",
-                        "tilezero tmm1",
-                        "tilezero tmm2",
-                        "tilezero tmm3",
                         "2:",
                         "tileloadd tmm4, [{a} + {sa}]",
                         "tileloadd tmm6, [{b} + {sb}]",
@@ -123,8 +152,6 @@ macro_rules! tile {
                 // SAFETY: as above.
                 unsafe {
                     asm!(
-                        "tilezero tmm0",
-                        "tilezero tmm1",
                         "2:",
                         "tileloadd tmm4, [{a} + {sa}]",
                         "tileloadd tmm6, [{b} + {sb}]",
@@ -207,10 +234,6 @@ macro_rules! tile_split {
             // SAFETY: by the contract of `tile_split`.
             unsafe {
                 asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
                     "2:",
                     load_right!("0"),
                     load_left!($rows, "128"),
@@ -265,7 +288,10 @@ tile_split!(split_16, 16);
 pub(crate) unsafe fn tile_split(_: &Tiles, rows: usize, at: Operands, out: *mut u8) {
     debug_assert!(at.steps > 0);
     // SAFETY: passed on from this function's contract.
-    unsafe { if rows > 16 { split_32(at, out) } else { split_16(at, out) } }
+    unsafe {
+        begin(at.resume, out);
+        if rows > 16 { split_32(at, out) } else { split_16(at, out) }
+    }
 }
 
 tile!(tile_bf16, "tdpbf16ps");

@@ -199,6 +199,7 @@ impl<'a> Block<'a> {
                     right: as_bytes(right).as_ptr(),
                     right_stride: 4 * COLUMNS,
                     steps: dim,
+                    resume: false,
                     ahead: std::ptr::null(),
                 };
                 // SAFETY: `rows` rows of `dim` values `token` apart lie in `q`, as `Operand::row` checked; the
@@ -254,6 +255,7 @@ impl<'a> Block<'a> {
                     right: as_bytes(right).as_ptr(),
                     right_stride: 4 * COLUMNS,
                     steps: keys.len(),
+                    resume: false,
                     ahead: std::ptr::null(),
                 };
                 // SAFETY: `rows` rows of scores and a line of values for each key, as sliced above.

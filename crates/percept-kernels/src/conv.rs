@@ -228,6 +228,7 @@ impl PackedConv {
                     right: as_bytes(gathered).as_ptr(),
                     right_stride: 4 * COLUMNS,
                     steps: depth,
+                    resume: false,
                     ahead: std::ptr::null(),
                 };
                 // SAFETY: the weight has `out_channels` rows of `depth`, the panel `depth` lines.

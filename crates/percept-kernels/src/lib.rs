@@ -1,4 +1,28 @@
 //! CPU kernels on plain slices: matrix products with packed weights, attention, norms, convolution.
+//!
+//! - Linear layers: [`PackedF32`], [`PackedBf16`], [`PackedInt8`] hold a weight packed once; `matmul` takes any
+//!   number of rows (one row is the decoding case) and an [`Epilogue`] (bias, [`Activation`], layer scale,
+//!   residual) that is applied while the product is in cache.
+//! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few.
+//! - [`PackedConv`] for convolutions of any kernel, stride, padding, dilation and groups, over one or two
+//!   dimensions, with the same epilogue.
+//! - [`layer_norm`], [`rms_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`], [`exponential`].
+//!
+//! **Instruction sets** are chosen at run time ([`isa`]); the environment variable `PERCEPT_ISA` (`portable`,
+//! `avx2`, `avx512`, `avx512-vnni`, `amx`) sets an upper limit. Packed weights fit all of them. f32 stays f32
+//! on AMX too: numbers are split into three bf16 parts, and the result is at least as close to the exact one
+//! as that of fused multiply-adds. On aarch64 the portable code is compiled to NEON.
+//!
+//! **Threads**: a kernel divides its work over the rayon pool in which it is called, and does small work (below
+//! 2^17 multiply-adds) on the calling thread. Called from outside a pool, work goes to rayon's global one;
+//! callers avoid that detour by running whole models inside `ThreadPool::install`. Kernels may be called from
+//! several tasks of one pool at once: idle threads help, none waits for another's item.
+//!
+//! **Memory**: scratch buffers belong to the thread that used them and are kept for its next call, so nothing
+//! is allocated once shapes repeat. **Errors**: lengths that do not fit are the caller's mistake and panic.
+//!
+//! Where to start reading: `linear_f32.rs` (what a packed layer is), `product.rs` (the loops), `tile.rs` (one
+//! tile on each instruction set).
 #![allow(unsafe_code)] // the one crate that may; every block says why it is sound
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
 
@@ -21,6 +45,7 @@ mod norm;
 mod packed;
 mod parallel;
 mod product;
+mod rates;
 mod scratch;
 mod split;
 mod tile;
@@ -37,3 +62,4 @@ pub use linear_f32::PackedF32;
 pub use linear_int8::PackedInt8;
 pub use math::{Activation, exponential};
 pub use norm::{layer_norm, rms_norm, softmax};
+pub use rates::{Rates, rates};

@@ -1,16 +1,19 @@
 //! The loop nest of every packed matrix product: staging of rows, division into tasks, tiles, epilogue.
 
 use crate::epilogue::{COLUMNS, Channels, Epilogue, MAX_ROWS, Place, Target, Tile, finish, prepare_write};
-use crate::isa::isa;
+use crate::isa::{Isa, isa};
 use crate::parallel::{self, SharedOut};
 use crate::scratch::Scratch;
-use crate::tile::{Kind, Numbers, Operands};
+use crate::tile::{Engine, Kind, Numbers, Operands};
+use std::ops::Range;
 
 /// Bytes of left rows that one task keeps in its second-level cache while the weights stream past.
-const BLOCK_BYTES: usize = 1024 << 10;
+const BLOCK_BYTES: usize = 512 << 10;
+/// Bytes of a row that AMX takes in one round, so that a block has enough rows to be worth its weights.
+const ROUND_BYTES: usize = 2304;
 
 /// Bytes of panels that stay in the second-level cache while a block of rows goes past.
-const PANEL_BYTES: usize = 512 << 10;
+const PANEL_BYTES: usize = 256 << 10;
 
 /// The left side: rows of numbers that become rows of bytes which tiles read.
 pub(crate) trait Left: Sync {
@@ -43,6 +46,73 @@ pub(crate) struct Right<'a> {
     pub(crate) steps: usize,
 }
 
+/// How a product is divided.
+struct Plan {
+    isa: Isa,
+    kind: Kind,
+    columns: usize,
+    /// Rows of a tile, tiles of a block of rows, and blocks.
+    tile_rows: usize,
+    block_tiles: usize,
+    blocks: usize,
+    /// Parts that the columns are divided into, each with every block a task.
+    parts: usize,
+    /// Rounds over the depth, and the kind's steps in each.
+    rounds: usize,
+    round_steps: usize,
+    steps: usize,
+    /// Panels that stay in cache for all rows of a block.
+    together: usize,
+    /// Bytes from one staged row to the next.
+    stride: usize,
+    cost: usize,
+}
+
+impl Plan {
+    fn new(right: &Right<'_>, row_bytes: usize, (rows, columns): (usize, usize)) -> Self {
+        let isa = isa();
+        let kind = Kind::choose(isa, right.numbers, rows);
+        let amx = kind == Kind::Amx;
+        // Rows are dealt evenly to vector tiles; AMX computes whole tiles whatever it is given.
+        let tile_rows = if amx { kind.rows() } else { rows.div_ceil(rows.div_ceil(kind.rows())) };
+        let steps = if amx { right.steps / 16 } else { right.steps };
+        let rounds = if amx { row_bytes.div_ceil(ROUND_BYTES).max(1) } else { 1 };
+        let round_steps = steps.div_ceil(rounds);
+        let stride = stride(row_bytes);
+        let cost = rows * columns * (row_bytes / 4);
+        let threads = if cost < parallel::SMALL { 1 } else { parallel::threads() };
+        let tiles = rows.div_ceil(tile_rows);
+        let most = (BLOCK_BYTES / (tile_rows * stride / rounds)).clamp(1, 64);
+        let blocks = tiles.div_ceil(most);
+        // Few blocks of rows: divide the columns too.
+        let parts = if blocks >= 4 * threads || threads == 1 {
+            1
+        } else {
+            (4 * threads).div_ceil(blocks).min(columns.div_ceil(COLUMNS))
+        };
+        Self {
+            isa,
+            kind,
+            columns,
+            tile_rows,
+            block_tiles: tiles.div_ceil(blocks),
+            blocks,
+            parts,
+            rounds,
+            round_steps,
+            steps,
+            together: (PANEL_BYTES * rounds / right.panel_bytes.max(1)).max(1),
+            stride,
+            cost,
+        }
+    }
+
+    /// Bytes for the staged rows of so many tiles, whole AMX tiles at the end included.
+    fn staged_bytes(&self, tiles: usize) -> usize {
+        (tiles * self.tile_rows).next_multiple_of(MAX_ROWS) * self.stride
+    }
+}
+
 /// `out[rows, columns] = epilogue(left x right)`.
 pub(crate) fn run<L: Left>(
     left: &L,
@@ -56,105 +126,144 @@ pub(crate) fn run<L: Left>(
     if rows == 0 || columns == 0 {
         return;
     }
-    let isa = isa();
-    let kind = Kind::choose(isa, right.numbers, rows);
-    // Rows are dealt evenly to vector tiles; AMX computes whole tiles whatever it is given.
-    let tile_rows = if kind == Kind::Amx { kind.rows() } else { rows.div_ceil(rows.div_ceil(kind.rows())) };
-    let row_bytes = left.row_bytes();
-    let stride = stride(row_bytes);
-    let cost = rows * columns * (row_bytes / 4);
-    let threads = if cost < parallel::SMALL { 1 } else { parallel::threads() };
-    let tiles = rows.div_ceil(tile_rows);
-    let panels = columns.div_ceil(COLUMNS);
-
-    let block_tiles = (BLOCK_BYTES / (tile_rows * stride)).clamp(1, 64);
-    let blocks = tiles.div_ceil(block_tiles);
-    let stage_in_task = blocks >= 4 * threads || threads == 1;
-    // Few blocks of rows: divide the columns too, and stage all rows first.
-    let chunks = if stage_in_task { 1 } else { (4 * threads).div_ceil(blocks).min(panels) };
-
-    let together = (PANEL_BYTES / right.panel_bytes.max(1)).max(1);
-
+    let plan = Plan::new(&right, left.row_bytes(), (rows, columns));
     let in_place = left.in_place();
-    let mut all_rows = Scratch::bytes(match in_place {
-        None if !stage_in_task => (tiles * tile_rows).next_multiple_of(MAX_ROWS) * stride,
-        _ => 0,
-    });
-    if in_place.is_none() && !stage_in_task {
-        stage_all(left, rows, stride, &mut all_rows);
+    // Where several tasks share rows, all rows are staged first; else each task stages its own.
+    let stage_first = in_place.is_none() && plan.parts > 1;
+    let tiles = rows.div_ceil(plan.tile_rows);
+    let mut all_rows = Scratch::bytes(if stage_first { plan.staged_bytes(tiles) } else { 0 });
+    if stage_first {
+        stage_all(left, rows, plan.stride, &mut all_rows);
     }
     let all_rows: &[u8] = &all_rows;
-
     let shared = SharedOut::new(out);
     let target = Target { out: &shared, offset: 0, stride: columns, channels: Channels::Columns };
-    let amx_steps = if kind == Kind::Amx { right.steps / 16 } else { right.steps };
-    let fetched = kind.fetched(right.numbers, amx_steps);
-    parallel::for_each(blocks * chunks, cost, &|task| {
-        let (block, chunk) = (task / chunks, task % chunks);
-        let first = block * block_tiles * tile_rows;
-        let last = (first + block_tiles * tile_rows).min(rows);
-        let own;
-        let (base, row_stride, staged): (*const u8, usize, &[u8]) = match in_place {
-            Some((bytes, row_stride)) => (bytes[first * row_stride..].as_ptr(), row_stride, &[]),
-            None if stage_in_task => {
-                let mut buffer =
-                    Scratch::bytes((block_tiles * tile_rows).next_multiple_of(MAX_ROWS) * stride);
-                for (row, staged) in (first..last).zip(buffer.chunks_exact_mut(stride)) {
+    parallel::for_each(plan.blocks * plan.parts, plan.cost, &|task| {
+        let (block, part) = (task / plan.parts, task % plan.parts);
+        let first = block * plan.block_tiles * plan.tile_rows;
+        let rows = first..(first + plan.block_tiles * plan.tile_rows).min(rows);
+        if rows.is_empty() {
+            return;
+        }
+        let panels = columns.div_ceil(COLUMNS);
+        let mut own = Scratch::bytes(0);
+        let (from, stride): (&[u8], usize) = match in_place {
+            Some((bytes, row_stride)) => (&bytes[first * row_stride..], row_stride),
+            None if stage_first => (&all_rows[first * plan.stride..], plan.stride),
+            None => {
+                own = Scratch::bytes(plan.staged_bytes(plan.block_tiles));
+                for (row, staged) in rows.clone().zip(own.chunks_exact_mut(plan.stride)) {
                     left.stage(row, staged);
                 }
-                own = buffer;
-                (own.as_ptr(), stride, &own)
+                (&own, plan.stride)
             }
-            None => (all_rows[first * stride..].as_ptr(), stride, &all_rows[first * stride..]),
         };
+        let work = Task { plan: &plan, left, right, from, stride, rows, epilogue, target: &target };
+        work.run(panels * part / plan.parts..panels * (part + 1) / plan.parts);
+        drop(own);
+    });
+}
+
+/// One block of rows by some panels.
+struct Task<'a, 'b, L> {
+    plan: &'a Plan,
+    left: &'a L,
+    right: Right<'a>,
+    /// The block's rows, `stride` bytes apart.
+    from: &'a [u8],
+    stride: usize,
+    rows: Range<usize>,
+    epilogue: &'a Epilogue<'a>,
+    target: &'a Target<'a, 'b>,
+}
+
+impl<L: Left> Task<'_, '_, L> {
+    /// Goes over the depth in rounds; in each, a few panels at a time stay in cache for all rows of the block,
+    /// while each tile of rows goes past all of them. So the output is written in long pieces, which matters
+    /// more than anything else for the fast kinds (with one panel at a time bf16 was twice as slow).
+    fn run(&self, panels: Range<usize>) {
+        let plan = self.plan;
         // SAFETY: `choose` only answers kinds that `isa` has, and an `Isa` in use is one the processor has.
-        let engine = unsafe { kind.start() };
+        let engine = unsafe { plan.kind.start() };
         let mut tile = Tile::zeroed();
-        let mut one = |row: usize, panel: usize, ahead: *const u8| {
-            let offset = row - first;
-            let packed = &right.panels[panel * right.panel_bytes..][..right.panel_bytes];
-            let at = Operands {
-                left: base.wrapping_add(offset * row_stride),
-                left_stride: row_stride,
-                right: packed.as_ptr(),
-                right_stride: 4 * COLUMNS,
-                steps: amx_steps,
-                ahead,
-            };
-            let column = panel * COLUMNS;
-            let place = Place {
-                row,
-                rows: tile_rows.min(last - row),
-                column,
-                columns: COLUMNS.min(columns - column),
-            };
-            prepare_write(&place, &target);
-            // SAFETY: rows lie in the input or in staged memory, which is rounded up to whole AMX tiles
-            // (`in_place` is only used with f32, which never runs on AMX); the panel is whole.
-            unsafe { engine.tile(right.numbers, place.rows, at, &mut tile) };
-            if !staged.is_empty() {
-                left.restore(&mut tile, place, &staged[offset * stride..], stride);
-            }
-            // SAFETY: tasks have different rows or different columns.
-            unsafe { finish(isa, &mut tile, place, epilogue, &target) };
-        };
-        // A few panels at a time stay in cache for all rows of the block, while each tile of rows goes past
-        // all of them: so the output is written in long pieces, which matters more than anything else for
-        // the fast kinds (with one panel at a time, bf16 was twice as slow).
-        let end = panels * (chunk + 1) / chunks;
-        for panel in (panels * chunk / chunks..end).step_by(together) {
-            let group = panel..(panel + together).min(end);
-            // The panels of the next round, fetched bit by bit.
-            let next = group.end * right.panel_bytes..(group.end + together).min(end) * right.panel_bytes;
-            let mut ahead = next.start;
-            for row in (first..last).step_by(tile_rows) {
-                for panel in group.clone() {
-                    one(row, panel, right.panels.as_ptr().wrapping_add(ahead.min(next.end)));
-                    ahead += fetched;
+        // Between rounds the sums of all tiles wait here.
+        let mut waiting = Scratch::bytes(match plan.rounds {
+            1 => 0,
+            _ => self.rows.len().div_ceil(plan.tile_rows) * panels.len() * size_of::<Tile>(),
+        });
+        for round in 0..plan.rounds {
+            for start in panels.clone().step_by(plan.together) {
+                let group = start..(start + plan.together).min(panels.end);
+                for row in self.rows.clone().step_by(plan.tile_rows) {
+                    for panel in group.clone() {
+                        let index = (row - self.rows.start) / plan.tile_rows;
+                        let sums = match plan.rounds {
+                            1 => &mut tile,
+                            _ => tile_mut(&mut waiting, index * panels.len() + panel - panels.start),
+                        };
+                        self.tile(&engine, (row, index), panel, round, sums);
+                    }
                 }
             }
         }
-    });
+    }
+
+    /// One tile in one round; finishes it in the last.
+    fn tile(
+        &self,
+        engine: &Engine,
+        (row, index): (usize, usize),
+        panel: usize,
+        round: usize,
+        tile: &mut Tile,
+    ) {
+        let (plan, right) = (self.plan, &self.right);
+        let done = round * plan.round_steps;
+        let steps = plan.round_steps.min(plan.steps - done);
+        let step_bytes = |bytes: usize| bytes.checked_div(plan.steps).unwrap_or(0);
+        let (left_step, right_step) = (step_bytes(self.left.row_bytes()), step_bytes(right.panel_bytes));
+        let panel_start = |panel: usize| panel * right.panel_bytes + done * right_step;
+        // The same panel of the next group, a part with each tile of rows.
+        let ahead = panel_start(panel + plan.together) + index * plan.kind.fetched(right.numbers, steps);
+        let offset = row - self.rows.start;
+        let from = &self.from[offset * self.stride..];
+        let at = Operands {
+            left: from[done * left_step..].as_ptr(),
+            left_stride: self.stride,
+            right: right.panels[panel_start(panel)..][..steps * right_step].as_ptr(),
+            right_stride: 4 * COLUMNS,
+            steps,
+            resume: round > 0,
+            ahead: right.panels.as_ptr().wrapping_add(ahead),
+        };
+        let column = panel * COLUMNS;
+        let place = Place {
+            row,
+            rows: plan.tile_rows.min(self.rows.end - row),
+            column,
+            columns: COLUMNS.min(plan.columns - column),
+        };
+        let last = round + 1 == plan.rounds;
+        if last {
+            prepare_write(&place, self.target);
+        }
+        // SAFETY: rows lie in the input or in staged memory, which is rounded up to whole AMX tiles (rows in
+        // place are f32, which AMX never takes); the panel's part of this round was sliced above.
+        unsafe { engine.tile(right.numbers, place.rows, at, tile) };
+        if last {
+            self.left.restore(tile, place, from, self.stride);
+            // SAFETY: tasks have different rows or different columns.
+            unsafe { finish(plan.isa, tile, place, self.epilogue, self.target) };
+        }
+    }
+}
+
+/// The tile at an index of scratch memory.
+fn tile_mut(memory: &mut Scratch, index: usize) -> &mut Tile {
+    let bytes = &mut memory[index * size_of::<Tile>()..][..size_of::<Tile>()];
+    // SAFETY: scratch memory is aligned to 64 as a tile is, tiles are a multiple of 64 bytes, and any bytes
+    // are f32.
+    unsafe { &mut *bytes.as_mut_ptr().cast::<Tile>() }
 }
 
 /// Stages all rows, in parallel.

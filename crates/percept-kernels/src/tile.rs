@@ -16,6 +16,8 @@ pub(crate) struct Operands {
     pub(crate) right: *const u8,
     pub(crate) right_stride: usize,
     pub(crate) steps: usize,
+    /// Whether AMX tiles add to what the output holds.
+    pub(crate) resume: bool,
     /// Where AMX tiles prefetch from while they compute; any address.
     pub(crate) ahead: *const u8,
 }
