@@ -62,7 +62,11 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     };
     let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
-    Ok(summary.exit_code())
+    // An option that no item can be done with is wrong usage, not a broken item.
+    let wrong_option = summary.done == 0
+        && !summary.failed.is_empty()
+        && summary.failed.iter().all(|failure| matches!(failure.error, Error::Argument { .. }));
+    Ok(if wrong_option { ExitCode::Usage } else { summary.exit_code() })
 }
 
 /// What to write, in order; the extension of `-o` decides where nothing is said.

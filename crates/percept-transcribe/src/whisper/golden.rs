@@ -16,11 +16,11 @@ use super::window::Request;
 
 const END: i64 = 300;
 
-fn folder(name: &str) -> PathBuf {
+pub(super) fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }
 
-fn local(name: &str) -> LocalModel {
+pub(super) fn local(name: &str) -> LocalModel {
     let files = std::fs::read_dir(folder(name)).unwrap().map(|entry| {
         let path = entry.unwrap().path();
         (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
@@ -37,31 +37,35 @@ fn local(name: &str) -> LocalModel {
     }
 }
 
-fn whisper(name: &str) -> Whisper {
+pub(super) fn whisper(name: &str) -> Whisper {
     let runtime = Runtime { device: percept_core::Device::Cpu, precision: Precision::F32, threads: 2 };
     Whisper::load(&local(name), &runtime).unwrap()
 }
 
 /// The tensors of a fixture.
-struct Fixture(Vec<u8>);
+pub(super) struct Fixture(Vec<u8>);
 
 impl Fixture {
     fn open(name: &str) -> Self {
-        Self(std::fs::read(folder(name).join("fixture.safetensors")).unwrap())
+        Self::read(&format!("{name}/fixture.safetensors"))
     }
 
-    fn file(&self) -> SafeTensors<'_> {
+    pub(super) fn read(file: &str) -> Self {
+        Self(std::fs::read(folder(file)).unwrap())
+    }
+
+    pub(super) fn file(&self) -> SafeTensors<'_> {
         SafeTensors::deserialize(&self.0).unwrap()
     }
 
-    fn floats(&self, name: &str) -> Tensor {
+    pub(super) fn floats(&self, name: &str) -> Tensor {
         let file = self.file();
         let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name}"));
         let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
         Tensor::from_vec(values.collect(), tensor.shape(), &Device::Cpu).unwrap()
     }
 
-    fn integers(&self, name: &str) -> Vec<Vec<i64>> {
+    pub(super) fn integers(&self, name: &str) -> Vec<Vec<i64>> {
         let file = self.file();
         let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no {name}"));
         let values = tensor.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
@@ -76,7 +80,7 @@ impl Fixture {
 
 /// Within 2e-4 of the largest reference value.
 #[track_caller]
-fn assert_close(found: &Tensor, wanted: &Tensor, what: &str) {
+pub(super) fn assert_close(found: &Tensor, wanted: &Tensor, what: &str) {
     assert_eq!(found.dims(), wanted.dims(), "{what}");
     let (found, wanted) = (flat(found), flat(wanted));
     let largest = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -84,7 +88,7 @@ fn assert_close(found: &Tensor, wanted: &Tensor, what: &str) {
     assert!(worst <= 2e-4 * largest, "{what}: off by {worst}, largest {largest}");
 }
 
-fn flat(tensor: &Tensor) -> Vec<f32> {
+pub(super) fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 

@@ -4,6 +4,8 @@
 mod config;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_speech;
 mod languages;
 mod names;
 mod network;

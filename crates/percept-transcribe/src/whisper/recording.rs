@@ -174,6 +174,11 @@ impl<'a> Recording<'a> {
             if piece.end <= piece.start || text.trim().is_empty() {
                 continue;
             }
+            if !text.chars().any(char::is_alphanumeric) {
+                // A lone full stop is how the model shrugs.
+                self.drop(span, DropReason::NoSpeech, Some(text));
+                continue;
+            }
             if self.is_silent(span, speech) {
                 self.drop(span, DropReason::Silence, Some(text));
                 continue;
