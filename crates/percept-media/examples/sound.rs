@@ -18,9 +18,8 @@ fn main() {
                 let milliseconds = start.elapsed().as_secs_f64() * 1e3;
                 eprintln!("{argument}: {:.3} s in {milliseconds:.1} ms\n{info:#?}", sound.seconds());
                 let mut output = std::io::stdout().lock();
-                if !output.is_terminal() {
-                    let bytes: Vec<u8> =
-                        sound.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+                for block in sound.samples.chunks(1 << 14).filter(|_| !std::io::stdout().is_terminal()) {
+                    let bytes: Vec<u8> = block.iter().flat_map(|sample| sample.to_le_bytes()).collect();
                     output.write_all(&bytes).expect("standard output can be written to");
                 }
             }

@@ -32,6 +32,15 @@ fn they_are_named_and_the_hint_says_what_decodes_them() {
     }
 }
 
+#[cfg(not(feature = "video"))]
+#[test]
+fn a_short_clip_of_he_aac_is_not_taken_for_its_half() {
+    let bytes = std::fs::read(data("he.aac")).unwrap();
+    let source = SoundSource::Memory { name: "short.aac".into(), bytes: bytes[..bytes.len() / 2].into() };
+    let error = read(source).map(|(_, info)| info).unwrap_err();
+    assert!(error.chain().contains("HE-AAC"), "{}", error.chain());
+}
+
 #[cfg(feature = "video")]
 #[test]
 fn ffmpeg_decodes_them() {

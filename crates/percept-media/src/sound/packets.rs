@@ -89,6 +89,15 @@ struct AacFrames {
     replicated: usize,
 }
 
+impl AacFrames {
+    fn judge(&self) -> Result<(), Failure> {
+        if self.seen >= 4 && self.replicated * 3 > self.seen * 2 {
+            return Err(Failure::Codec("HE-AAC".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 impl Packets {
     pub(super) fn new(
         track: &Track,
@@ -302,10 +311,7 @@ impl Packets {
         let Some(frames) = self.aac.as_mut().filter(|frames| frames.seen < AAC_FRAMES) else { return Ok(()) };
         frames.seen += 1;
         frames.replicated += usize::from(codec::has_band_replication(&packet.data));
-        if frames.seen == AAC_FRAMES && frames.replicated * 3 > AAC_FRAMES * 2 {
-            return Err(Failure::Codec("HE-AAC".to_owned()));
-        }
-        Ok(())
+        if frames.seen == AAC_FRAMES { frames.judge() } else { Ok(()) }
     }
 
     /// The samples and what was wrong with them. `stated` is the true length in seconds, if known.
@@ -315,6 +321,8 @@ impl Packets {
         {
             return Err(Failure::Broken(error));
         }
+        // A clip that is too short to have been judged on the way.
+        self.aac.as_ref().map_or(Ok(()), AacFrames::judge)?;
         let mut warnings = Vec::new();
         if self.skipped > 0 {
             warnings.push(SoundWarning::Skipped { packets: self.skipped });
