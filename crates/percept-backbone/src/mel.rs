@@ -212,7 +212,7 @@ fn log10(value: f32) -> f32 {
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ];
     let p = P.iter().fold(0.0, |sum, coefficient| sum * x + coefficient);
     let natural = x - 0.5 * x * x + x * x * x * p;
