@@ -5,8 +5,8 @@ use crate::project::Project;
 #[test]
 fn a_folder_is_mirrored() {
     let project = Project::new();
-    project.speech("in/a.wav", 2.0);
-    project.speech("in/deep/er/a.wav", 2.0);
+    project.speech("in/a.wav", 5.0);
+    project.speech("in/deep/er/a.wav", 5.0);
     project.write("in/notes.md", b"no recording");
     let ran = project.transcribe(&["in", "-o", "out", "-f", "txt,srt"]);
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -70,10 +70,19 @@ fn inputs_come_from_a_list_too() {
 #[test]
 fn two_runs_write_the_same_bytes() {
     let project = Project::new();
-    project.speech("in/a.wav", 2.0);
-    project.speech("in/b.wav", 3.0);
+    project.speech("in/a.wav", 5.0);
+    project.speech("in/b.wav", 7.0);
     for (out, threads) in [("one", "1"), ("two", "2")] {
-        let ran = project.transcribe(&["in", "-o", out, "-f", "txt,vtt,json", "--no-timings", "--threads", threads]);
+        let ran = project.transcribe(&[
+            "in",
+            "-o",
+            out,
+            "-f",
+            "txt,vtt,json",
+            "--no-timings",
+            "--threads",
+            threads,
+        ]);
         assert_eq!(ran.code, 0, "{ran:?}");
     }
     for file in ["a.txt", "a.vtt", "b.txt", "b.vtt"] {

@@ -57,7 +57,8 @@ fn a_damaged_model_is_an_error_and_no_panic() {
     project.speech("a.wav", 1.0);
     let golden = crate::project::root().join("tests/golden/whisper/f32");
     let whole = std::fs::read(golden.join("model.safetensors")).unwrap();
-    for (name, weights) in [("cut", &whole[..whole.len() / 2]), ("empty", &[][..]), ("header", &whole[..100])] {
+    for (name, weights) in [("cut", &whole[..whole.len() / 2]), ("empty", &[][..]), ("header", &whole[..100])]
+    {
         for file in ["config.json", "generation_config.json", "tokenizer.json"] {
             project.write(&format!("{name}/{file}"), &std::fs::read(golden.join(file)).unwrap());
         }
@@ -72,7 +73,8 @@ fn a_damaged_model_is_an_error_and_no_panic() {
 fn an_unknown_language_names_the_known_ones() {
     let project = Project::new();
     project.speech("a.wav", 1.0);
-    let ran = project.run(&["transcribe", "a.wav", "--model", &crate::project::tiny_whisper(), "--language", "xx"]);
+    let ran =
+        project.run(&["transcribe", "a.wav", "--model", &crate::project::tiny_whisper(), "--language", "xx"]);
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.stderr.contains("it knows: en de fr"), "{ran:?}");
 }
@@ -80,7 +82,9 @@ fn an_unknown_language_names_the_known_ones() {
 #[test]
 fn help_and_version_are_data() {
     let project = Project::new();
-    for arguments in [&["--help"][..], &["transcribe", "--help"], &["models", "pull", "--help"], &["--version"]] {
+    for arguments in
+        [&["--help"][..], &["transcribe", "--help"], &["models", "pull", "--help"], &["--version"]]
+    {
         let ran = project.run(arguments);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stdout.contains("percept") && ran.stderr.is_empty(), "{ran:?}");
@@ -98,8 +102,9 @@ fn an_interrupted_batch_keeps_what_is_finished_and_exits_130() {
     }
     let model = crate::project::tiny_whisper();
     let arguments = ["transcribe", "in", "-o", "out", "--model", &model, "--beam-size", "5"];
-    let child = project.command(&arguments).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let mut child = child.spawn().unwrap();
+    let mut command = project.command(&arguments);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     while !project.path("out/002.txt").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
         std::thread::sleep(std::time::Duration::from_millis(5));

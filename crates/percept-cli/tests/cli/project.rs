@@ -117,8 +117,15 @@ impl Project {
         let model = tiny_whisper();
         let mut all = vec!["transcribe"];
         all.extend(arguments);
-        all.extend(["--model", model.as_str(), "--language", "en", "--temperature-increment-on-fallback", "0"]);
-        all.extend(["--no-speech-threshold", "1", "--beam-size", "2"]);
+        all.extend([
+            "--model",
+            model.as_str(),
+            "--language",
+            "en",
+            "--temperature-increment-on-fallback",
+            "0",
+        ]);
+        all.extend(["--no-speech-threshold", "1", "--beam-size", "1"]);
         self.run(&all)
     }
 }

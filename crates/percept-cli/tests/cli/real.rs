@@ -40,7 +40,8 @@ fn the_first_command_of_the_readme_gives_the_text() {
     let path = root().join("assets/welcome.wav").display().to_string();
     let ran = percept(&["transcribe", &path, "--model", MODEL]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let truth = "Welcome to percept. It turns pictures, recordings and scans into answers, on your own machine.";
+    let truth =
+        "Welcome to percept. It turns pictures, recordings and scans into answers, on your own machine.";
     assert_eq!(words(&ran.stdout), words(truth));
 }
 

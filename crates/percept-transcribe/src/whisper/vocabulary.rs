@@ -94,7 +94,9 @@ impl Vocabulary {
                     hint: Some("use a multilingual model, such as `whisper-base`".into()),
                 });
             }
-            if let Some(language) = language.filter(|name| super::languages::code(&name.to_lowercase()) != Some("en")) {
+            if let Some(language) =
+                language.filter(|name| super::languages::code(&name.to_lowercase()) != Some("en"))
+            {
                 self.language(language)?;
             }
             return Ok(tokens);

@@ -6,6 +6,8 @@ use super::words::TimedWord;
 
 /// Languages that put no spaces between words.
 const WITHOUT_SPACES: [&str; 6] = ["zh", "ja", "th", "lo", "my", "yue"];
+/// Python's `string.punctuation`.
+const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 /// Goes with the word behind it.
 const OPENING: &str = "\"'“¿([{-";
 /// Goes with the word before it.
@@ -55,8 +57,7 @@ fn split_at_characters(tokens: &[u32], text: impl Fn(&[u32]) -> String) -> Vec<(
 fn join_at_spaces(parts: Vec<(String, Vec<u32>)>) -> Vec<(String, Vec<u32>)> {
     let mut words: Vec<(String, Vec<u32>)> = Vec::new();
     for (part, tokens) in parts {
-        let trimmed = part.trim();
-        let is_punctuation = trimmed.len() == 1 && trimmed.chars().all(|c| c.is_ascii_punctuation());
+        let is_punctuation = is_one_of(part.trim(), PUNCTUATION);
         match words.last_mut() {
             Some((word, word_tokens)) if !part.starts_with(' ') && !is_punctuation => {
                 word.push_str(&part);
@@ -97,9 +98,9 @@ pub(super) fn merge_punctuation(words: &mut [TimedWord]) {
     }
 }
 
+/// Whether a text is a part of a set of marks; nothing is a part of every set, as in the reference.
 fn is_one_of(text: &str, set: &str) -> bool {
-    let mut characters = text.chars();
-    matches!((characters.next(), characters.next()), (Some(one), None) if set.contains(one))
+    set.contains(text)
 }
 
 #[cfg(test)]
