@@ -36,7 +36,7 @@ impl fmt::Debug for Linear {
 impl Linear {
     /// Loads `weight` `[out, in]` and, where it is there, `bias` `[out]`.
     pub fn load(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
-        Self::load_stacked(&[weights.clone()], input, output)
+        Self::load_stacked(std::slice::from_ref(weights), input, output)
     }
 
     /// Loads several matrices of one input as one: `x` to their outputs, one behind the other.

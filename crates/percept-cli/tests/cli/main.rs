@@ -1,5 +1,6 @@
 //! The program as a user types it: exit codes, what stands on standard output and standard error,
 //! and the files that are written.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests")]
 
 mod batch;
 mod codes;

@@ -256,13 +256,13 @@ fn language_and_silence_have_the_reference_probabilities() {
     let features = fixture.floats("input_features");
     let ids = fixture.integers("language.ids").concat();
     let detected = fixture.integers("language.detected").concat();
-    for item in 0..2 {
+    for (item, detected) in detected.iter().enumerate() {
         let encoded = whisper.encode(&flat(&features.get(item).unwrap())).unwrap();
         let memory = whisper.remember(&encoded).unwrap();
         let options = TranscribeOptions::default();
         let (language, probability) = whisper.language_of(&memory, &options).unwrap();
-        assert_eq!(i64::from(whisper.vocabulary.language(&language).unwrap()), detected[item]);
-        let place = ids.iter().position(|id| *id == detected[item]).unwrap();
+        assert_eq!(i64::from(whisper.vocabulary.language(&language).unwrap()), *detected);
+        let place = ids.iter().position(|id| *id == *detected).unwrap();
         let wanted = flat(&fixture.floats("language.probabilities").get(item).unwrap())[place];
         assert!((probability.unwrap() - wanted).abs() < 1e-4);
 

@@ -31,7 +31,7 @@ impl Rule for TimestampRule {
             (true, false) => scores[..self.end as usize].fill(f32::NEG_INFINITY),
             _ => {}
         }
-        if let Some(latest) = generated.iter().copied().filter(is_timestamp).next_back() {
+        if let Some(latest) = generated.iter().copied().rfind(is_timestamp) {
             // The start of a segment may be the end of the one before; else time moves on.
             let open = last && !before_last;
             let forbidden = (latest as usize + usize::from(!open)).clamp(first, scores.len());
