@@ -137,8 +137,12 @@ def process_cases(arguments: argparse.Namespace) -> list[Case]:
         Case("faster-whisper", "float32", whole, process(python, "-c", transcribe, str(arguments.ct2), audio)),
     ]
     if arguments.percept:
-        command = [arguments.percept, "transcribe", audio, "--model", str(arguments.hf), "--no-vad", "--offline"]
-        cases.append(Case("percept", "float32", whole, process(*command, "--threads", str(THREADS))))
+        for precision in ("f32", "int8"):
+            command = [arguments.percept, "transcribe", audio, "--model", str(arguments.ct2), "--offline"]
+            command += ["--precision", precision, "--threads", str(THREADS)]
+            cases.append(Case("percept", precision, whole, process(*command)))
+            greedy = process(*command, "--beam-size", "1")
+            cases.append(Case("percept", precision, "process, file to text, beam 1", greedy))
     return cases
 
 
@@ -161,15 +165,29 @@ def measure(cases: list[Case], rounds: int) -> list[dict]:
 
 
 def own_report(command: list[str], peer: str) -> list[dict]:
-    """Rows of a program that times itself and prints `{"precision", "rows": [{"work", "ms"}], ...}` or stage times.
-
-    percept bench prints its stages; they are kept as they are, one row each.
-    """
+    """Rows of a program that times itself and prints `{"precision", "rows": [{"work", "ms"}], ...}`."""
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     report = json.loads(printed)
-    precision = report.get("precision") or report.get("runtime", {}).get("precision", "float32")
-    rows = report["rows"] if "rows" in report else [{"work": k, "ms": v} for k, v in stages(report)]
-    return [{"peer": peer, "precision": precision, "best_ms": None, "text": ""} | row for row in rows]
+    precision = report.get("precision", "float32")
+    return [{"peer": peer, "precision": precision, "best_ms": None, "text": ""} | row for row in report["rows"]]
+
+
+def percept_report(binary: str, model: Path, audio: Path, rounds: int) -> list[dict]:
+    """percept's own stage times (`percept bench`: one run that is not counted, then medians)."""
+    rows = []
+    for precision in ("f32", "bf16", "int8"):
+        for beams in (1, 5):
+            command = [binary, "bench", str(model), "--input", str(audio), "--offline", "--runs", str(rounds)]
+            command += ["--precision", precision, "--beam-size", str(beams), "--threads", str(THREADS)]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            report = json.loads(printed)
+            stages = report["median_ms"]
+            named = {f"file to text, beam {beams}": stages["total"]}
+            if beams == 1:
+                named |= {"encoder, 30 s": stages["encoder"], "decoder, greedy": stages["decoder"]}
+            shared = {"peer": "percept", "precision": precision, "best_ms": None, "text": report["text"]}
+            rows += [shared | {"work": work, "ms": ms} for work, ms in named.items()]
+    return rows
 
 
 def save_features(hf: Path, audio: Path, folder: Path) -> Path:
@@ -178,18 +196,6 @@ def save_features(hf: Path, audio: Path, folder: Path) -> Path:
     features = extractor(decode_audio(str(audio)), sampling_rate=16_000, return_tensors="pt")["input_features"]
     save_file({"input_features": features}, folder / "features.safetensors")
     return folder / "features.safetensors"
-
-
-def stages(report: dict, prefix: str = "") -> list[tuple[str, float]]:
-    """Every number of the report whose name says milliseconds, or that stands in a table that does."""
-    found = []
-    for key, value in report.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            found += stages(value, name + ".")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool) and "_ms" in name:
-            found.append((name, float(value)))
-    return found
 
 
 def table(rows: list[dict]) -> str:
@@ -210,7 +216,6 @@ def main() -> None:
     parser.add_argument("--hf", type=Path, required=True, help="Hugging Face snapshot (tests/reference/ct2_to_hf.py)")
     parser.add_argument("--ct2", type=Path, required=True, help="the same weights as a CTranslate2 folder")
     parser.add_argument("--percept", help="percept binary; timed as a process and by `percept bench`")
-    parser.add_argument("--percept-bench", default="bench {hf} --json", help="its self-timing command")
     parser.add_argument("--candle", help="the candle-whisper binary")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--skip-processes", action="store_true")
@@ -227,8 +232,7 @@ def main() -> None:
             command = [arguments.candle, str(arguments.hf), str(features), str(arguments.runs)]
             rows += own_report(command, "candle-transformers")
     if arguments.percept:
-        words = arguments.percept_bench.format(hf=arguments.hf, audio=arguments.audio, threads=THREADS).split()
-        rows += own_report([arguments.percept, *words], "percept")
+        rows += percept_report(arguments.percept, arguments.ct2, arguments.audio, arguments.runs)
     versions = {m.__name__: m.__version__ for m in (torch, transformers, ctranslate2)}
     settings = {"threads": THREADS, "runs": arguments.runs, "load": os.getloadavg(), "versions": versions}
     print(json.dumps(settings | {"rows": rows}))

@@ -196,6 +196,16 @@ impl Attention {
         })
     }
 
+    /// Gets the matrices of keys and values ready for many rows.
+    pub fn prepare_memory(&self) {
+        self.key_value.prepare();
+    }
+
+    /// Gets all matrices ready for many rows.
+    pub fn prepare(&self) {
+        [&self.query, &self.key_value, &self.output].into_iter().for_each(Linear::prepare);
+    }
+
     /// Of `x` with itself, added to `residual`: `[batch, time, dim]` to the same.
     pub fn over_itself(&self, x: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
         let (keys, values) = self.keys_values(x)?;

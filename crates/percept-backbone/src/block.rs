@@ -106,6 +106,12 @@ impl Block {
         })
     }
 
+    /// Gets ready for many rows, as a layer of an encoder.
+    pub fn prepare(&self) {
+        self.attention.prepare();
+        [&self.mlp.up, &self.mlp.down].into_iter().for_each(Linear::prepare);
+    }
+
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.attention.over_itself(&self.attention_norm.forward(x)?, See::All, x)?;

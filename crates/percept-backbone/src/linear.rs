@@ -76,6 +76,14 @@ impl Linear {
         Ok(Self { form, output })
     }
 
+    /// Gets ready for products of many rows. Layers of encoders call it once they are loaded; those
+    /// that only ever see a few rows do without, and save the memory.
+    pub fn prepare(&self) {
+        if let Form::Packed { weight, .. } = &self.form {
+            weight.prepare();
+        }
+    }
+
     /// `[.., in]` to `[.., out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.run(x, None, None)

@@ -39,10 +39,15 @@ pub(super) fn read_table(path: &Path) -> Result<HashMap<String, Entry>, WeightsE
         if entry.offset + bytes > length {
             return Err(WeightsError::Format(format!("`{}` is cut off in `{name}`", path.display())));
         }
-        let expected = (entry.shape.iter().product::<usize>() * entry.stored.bytes()) as u64;
-        if entry.stored != Stored::Other && !entry.shape.is_empty() && expected != bytes {
+        // A hostile shape may multiply to more than a number holds.
+        let expected = entry
+            .shape
+            .iter()
+            .try_fold(entry.stored.bytes() as u64, |size, dim| size.checked_mul(*dim as u64));
+        if entry.stored != Stored::Other && !entry.shape.is_empty() && expected != Some(bytes) {
             return Err(WeightsError::Format(format!(
-                "`{name}` has {bytes} bytes, its shape needs {expected}"
+                "`{name}` has {bytes} bytes, which its shape {:?} does not fit",
+                entry.shape
             )));
         }
         table.insert(name, entry);

@@ -137,9 +137,10 @@ pub(super) fn ctranslate2(
     native: &Weights,
 ) -> Result<(Shape, Decoding)> {
     let dims = |name: &str| -> Result<Vec<usize>> {
-        weights.shape(name).map(<[usize]>::to_vec).ok_or_else(|| Error::Weights {
+        let shape = weights.shape(name).filter(|shape| shape.len() >= 2);
+        shape.map(<[usize]>::to_vec).ok_or_else(|| Error::Weights {
             model: local.id.clone(),
-            cause: format!("tensor `{name}` is missing").into(),
+            cause: format!("tensor `{name}` is missing or no matrix").into(),
         })
     };
     let heads = |name: &str| native.integer(name).unwrap_or(8).max(1) as usize;

@@ -12,7 +12,6 @@ use safetensors::SafeTensors;
 
 use super::Whisper;
 use super::network::Decoder;
-use super::window::Request;
 
 const END: i64 = 300;
 
@@ -184,14 +183,7 @@ fn check_case(model: &str, inputs: &str, outputs: &str, case: &Case) {
         if !case.timestamps {
             prompt.push(whisper.vocabulary.no_timestamps);
         }
-        let request = Request {
-            decoder: &whisper.decoder,
-            vocabulary: &whisper.vocabulary,
-            rules: &whisper.rules,
-            options: &options,
-            prompt: &prompt,
-            capacity: whisper.shape.target_positions,
-        };
+        let request = whisper.request(&options, &prompt);
         let what = format!("{model} {} {item}", case.name);
         let (found, _) = request.search(&memory, case.strategy, whisper.shape.target_positions).unwrap();
         let mut sequence = prompt.iter().chain(&found.tokens).map(|t| i64::from(*t)).collect::<Vec<_>>();
@@ -267,14 +259,7 @@ fn language_and_silence_have_the_reference_probabilities() {
         assert!((probability.unwrap() - wanted).abs() < 1e-4);
 
         let prompt = whisper.vocabulary.opening(Some("en"), Goal::Transcribe).unwrap();
-        let request = Request {
-            decoder: &whisper.decoder,
-            vocabulary: &whisper.vocabulary,
-            rules: &whisper.rules,
-            options: &options,
-            prompt: &prompt,
-            capacity: whisper.shape.target_positions,
-        };
+        let request = whisper.request(&options, &prompt);
         let (_, no_speech) = request.search(&memory, Strategy::Greedy, 1).unwrap();
         let wanted = flat(&fixture.floats("no_speech.probability"))[item];
         assert!((no_speech - wanted).abs() < 1e-4 * wanted.max(0.1), "{no_speech} {wanted}");

@@ -5,7 +5,6 @@ use percept_core::transcribe::{Goal, TranscribeOptions};
 
 use super::golden::{Fixture, assert_close, flat, folder, whisper};
 use super::segments::cut;
-use super::window::Request;
 use super::{Whisper, word_split};
 use crate::voice::Span;
 
@@ -17,14 +16,7 @@ const WINDOW: usize = 200;
 fn greedy(whisper: &Whisper, features: &[f32], prompt: &[u32]) -> Vec<u32> {
     let memory = whisper.remember(&whisper.encode(features).unwrap()).unwrap();
     let options = TranscribeOptions::default();
-    let request = Request {
-        decoder: &whisper.decoder,
-        vocabulary: &whisper.vocabulary,
-        rules: &whisper.rules,
-        options: &options,
-        prompt,
-        capacity: whisper.shape.target_positions,
-    };
+    let request = whisper.request(&options, prompt);
     request.search(&memory, Strategy::Greedy, whisper.shape.target_positions).unwrap().0.tokens
 }
 

@@ -32,7 +32,7 @@ use network::{Decoder, Encoder, Memory};
 use recording::Recording;
 use timestamps::TimestampRule;
 use vocabulary::Vocabulary;
-use window::Rules;
+use window::{Request, Rules};
 
 /// Samples between two mel frames.
 const HOP: usize = 160;
@@ -149,6 +149,18 @@ impl Whisper {
         let best = (0..languages.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
         let best = best.expect("the list of languages is not empty");
         Ok((languages[best].0.clone(), Some(probabilities[best])))
+    }
+
+    /// A decode behind a prompt.
+    fn request<'a>(&'a self, options: &'a TranscribeOptions, prompt: &'a [u32]) -> Request<'a> {
+        Request {
+            decoder: &self.decoder,
+            vocabulary: &self.vocabulary,
+            rules: &self.rules,
+            options,
+            prompt,
+            capacity: self.shape.target_positions,
+        }
     }
 
     /// The heads that follow the words: those that the checkpoint names, or all of the upper half.

@@ -50,12 +50,14 @@ impl Encoder {
             activation: shape.activation,
             eps: EPS,
         };
+        let layers = load_layers(weights, shape.encoder_layers, ENCODER_LAYER, block)?;
+        layers.iter().for_each(Block::prepare);
         Ok(Self {
             stem: [conv("conv1", shape.mel_bins, 1)?, conv("conv2", shape.dim, 2)?],
             // The stem's GELU is the exact one whatever the layers use (transformers says so too).
             activation: Activation::GeluErf,
             positions: Embedding::load(&weights.at("embed_positions"), shape.source_positions, shape.dim)?,
-            layers: load_layers(weights, shape.encoder_layers, ENCODER_LAYER, block)?,
+            layers,
             norm: LayerNorm::load(&weights.at("layer_norm"), shape.dim, EPS)?,
             length: shape.source_positions,
         })
@@ -112,11 +114,13 @@ impl Decoder {
             eps: EPS,
         };
         let tokens = Embedding::load(&weights.at("embed_tokens"), shape.vocabulary, shape.dim)?;
+        let layers = load_layers(weights, shape.decoder_layers, DECODER_LAYER, block)?;
+        layers.iter().filter_map(Block::cross).for_each(|cross| cross.attention.prepare_memory());
         Ok(Self {
             head: tokens.tied_projection(weights.precision()).map_err(WeightsError::Engine)?,
             tokens,
             positions: Embedding::load(&weights.at("embed_positions"), shape.target_positions, shape.dim)?,
-            layers: load_layers(weights, shape.decoder_layers, DECODER_LAYER, block)?,
+            layers,
             norm: LayerNorm::load(&weights.at("layer_norm"), shape.dim, EPS)?,
             shape: shape.clone(),
         })

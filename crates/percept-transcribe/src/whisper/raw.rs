@@ -5,7 +5,6 @@ use percept_core::transcribe::TranscribeInput;
 use percept_core::{RawTensor, RawValues, Result};
 
 use super::Whisper;
-use super::window::Request;
 
 /// `input_features` `[1, bins, frames]`, `encoder_last_hidden_state` `[1, positions, dim]`, the
 /// first step's `logits` `[1, vocabulary]` behind the prompt, before any rule, and `sequences`
@@ -24,14 +23,7 @@ pub(super) fn first_window(whisper: &Whisper, input: &TranscribeInput) -> Result
     let mut state = whisper.decoder.start(&memory).map_err(&compute)?;
     let states = whisper.decoder.feed(&prompt, &mut state).map_err(&compute)?;
     let logits = whisper.decoder.scores(&states, &[prompt.len() - 1]).map_err(&compute)?.concat();
-    let request = Request {
-        decoder: &whisper.decoder,
-        vocabulary: &whisper.vocabulary,
-        rules: &whisper.rules,
-        options,
-        prompt: &prompt,
-        capacity: whisper.shape.target_positions,
-    };
+    let request = whisper.request(options, &prompt);
     let strategy = match options.beam_size {
         0 | 1 => Strategy::Greedy,
         beams => Strategy::Beam { beams, length_penalty: options.length_penalty },

@@ -9,7 +9,7 @@ use percept_core::transcribe::{
 use percept_core::{Predicted, Result, Timings};
 
 use super::segments::{self, Piece};
-use super::window::{Decoded, Request, Spent};
+use super::window::{Decoded, Spent};
 use super::words::Aligner;
 use super::{Whisper, milliseconds};
 use crate::repetition;
@@ -135,14 +135,7 @@ impl<'a> Recording<'a> {
         }
         let opening = self.whisper.vocabulary.opening(self.language.as_deref(), self.options.goal)?;
         let prompt = self.prompt(&opening);
-        let request = Request {
-            decoder: &self.whisper.decoder,
-            vocabulary: &self.whisper.vocabulary,
-            rules: &self.whisper.rules,
-            options: self.options,
-            prompt: &prompt,
-            capacity: self.whisper.shape.target_positions,
-        };
+        let request = self.whisper.request(self.options, &prompt);
         let decoded = request.decode(&memory, &mut self.spent).map_err(self.whisper.compute_error())?;
         if request.is_silence(&decoded) {
             let text = self.whisper.vocabulary.text(&decoded.tokens);
@@ -207,7 +200,7 @@ impl<'a> Recording<'a> {
             let share = found.start as f64 / said.len() as f64;
             let middle = piece.start + (piece.end - piece.start) * share;
             self.drop(Span { start: middle, end: piece.end }, DropReason::Repetition, Some(again));
-            piece.cut(found.start, middle);
+            piece.cut(&said[..found.start], middle);
             text = once;
             if text.trim().is_empty() {
                 return;

@@ -20,9 +20,9 @@ impl Piece {
         self.words.as_ref()?.last().map(|word| word.end)
     }
 
-    /// Keeps the first `tokens` tokens; what is left ends at `end`.
-    pub(super) fn cut(&mut self, tokens: usize, end: f64) {
-        self.tokens.truncate(tokens);
+    /// Keeps these tokens; what is left ends at `end`.
+    pub(super) fn cut(&mut self, tokens: &[u32], end: f64) {
+        self.tokens = tokens.to_vec();
         self.end = end;
         if let Some(words) = &mut self.words {
             words.retain(|word| word.start < end);
