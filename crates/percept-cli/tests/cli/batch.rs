@@ -52,9 +52,19 @@ fn a_broken_file_costs_itself_only_and_is_listed() {
     assert_eq!(ran.stdout, "out/a.txt\nout/d.txt\n");
     assert!(ran.stderr.contains("2 of 4 done, 2 failed"), "{ran:?}");
     assert!(ran.stderr.contains("failed: in/b.wav\nfailed: in/c.mp3\n"), "{ran:?}");
-    let stopped = project.transcribe(&["in", "-o", "other", "--fail-fast"]);
-    assert_eq!(stopped.code, 1);
-    assert!(!project.path("other/d.txt").exists());
+}
+
+#[test]
+fn the_first_failure_ends_the_run_where_that_is_asked() {
+    let project = Project::new();
+    project.write("in/000.wav", b"RIFF this is no sound at all");
+    for index in 1..40 {
+        project.speech(&format!("in/{index:03}.wav"), 1.0);
+    }
+    let stopped = project.transcribe(&["in", "-o", "out", "--fail-fast"]);
+    assert_eq!(stopped.code, 1, "{stopped:?}");
+    // What was read ahead may still be done.
+    assert!(!project.path("out/039.txt").exists());
 }
 
 #[test]

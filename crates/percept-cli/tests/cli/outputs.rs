@@ -34,7 +34,7 @@ fn silence_is_an_empty_transcript() {
 #[test]
 fn json_is_what_its_schema_says() {
     let project = Project::new();
-    project.speech("a.wav", 7.0);
+    project.speech("a.wav", 6.0);
     let ran = project.transcribe(&["a.wav", "-f", "json", "--word-timestamps"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
