@@ -159,6 +159,11 @@ impl Embedding {
         self.table.narrow(0, start, len)
     }
 
+    /// The device that the table is on.
+    pub fn device(&self) -> &Device {
+        self.table.device()
+    }
+
     /// The output projection that shares this table: `[.., dim]` to `[.., rows]`.
     pub fn tied_projection(&self, precision: Precision) -> Result<Linear> {
         Linear::new(&self.table, None, precision)

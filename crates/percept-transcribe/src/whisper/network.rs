@@ -135,7 +135,7 @@ impl Decoder {
     /// A decode that has seen nothing yet, of one row.
     pub(super) fn start<'a>(&self, memory: &'a Memory) -> Result<State<'a>> {
         let Shape { dim, decoder_heads: heads, .. } = self.shape;
-        let device = self.positions.rows(0, 1)?.device().clone();
+        let device = self.positions.device().clone();
         let cache = || KeyValues::empty(1, heads, dim / heads, &device);
         let caches = self.layers.iter().map(|_| cache()).collect::<Result<_>>()?;
         Ok(State { caches, memory, position: 0 })
@@ -143,11 +143,16 @@ impl Decoder {
 
     /// Feeds a prompt to a decode of one row: the states behind each position, `[1, tokens, dim]`.
     pub(super) fn feed(&self, prompt: &[u32], state: &mut State<'_>) -> Result<Tensor> {
-        let mut x = self.embed(prompt, 1, state.position)?;
+        self.advance(prompt, 1, state)
+    }
+
+    /// Feeds the same number of tokens to each row: the states behind them, `[rows, tokens / rows, dim]`.
+    fn advance(&self, tokens: &[u32], rows: usize, state: &mut State<'_>) -> Result<Tensor> {
+        let mut x = self.embed(tokens, rows, state.position)?;
         for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memory.0) {
             x = layer.step(&x, cache, Some(memory))?;
         }
-        state.position += prompt.len();
+        state.position += tokens.len() / rows;
         self.norm.forward(&x)
     }
 
@@ -199,17 +204,13 @@ impl<'a> Search for &'a Decoder {
     type State = State<'a>;
 
     fn step(&self, tokens: &[u32], state: &mut State<'a>) -> Result<Vec<f32>> {
-        let mut x = self.embed(tokens, tokens.len(), state.position)?;
-        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memory.0) {
-            x = layer.step(&x, cache, Some(memory))?;
-        }
-        state.position += 1;
-        self.head.forward(&self.norm.forward(&x)?)?.flatten_all()?.to_vec1()
+        let states = self.advance(tokens, tokens.len(), state)?;
+        self.head.forward(&states)?.flatten_all()?.to_vec1()
     }
 
     fn select(&self, state: &mut State<'a>, rows: &[usize]) -> Result<()> {
         let indices = rows.iter().map(|row| *row as u32).collect::<Vec<_>>();
-        let device = self.positions.rows(0, 1)?.device().clone();
+        let device = self.positions.device().clone();
         let indices = Tensor::from_vec(indices, rows.len(), &device)?;
         for cache in &mut state.caches {
             *cache = cache.select(&indices)?;

@@ -38,10 +38,7 @@ fn split_at_characters(tokens: &[u32], text: impl Fn(&[u32]) -> String) -> Vec<(
         let is_whole = match part.find('\u{FFFD}') {
             None => true,
             // The text itself may hold the replacement character.
-            Some(at) => {
-                full.get(offset + at..).is_some_and(|rest| rest.starts_with('\u{FFFD}'))
-                    && full.contains('\u{FFFD}')
-            }
+            Some(at) => full.get(offset + at..).is_some_and(|rest| rest.starts_with('\u{FFFD}')),
         };
         if is_whole {
             offset += part.len();
