@@ -69,20 +69,21 @@ macro_rules! fetch_ahead {
 /// Sets the four sums to zero, or to what `out` holds.
 ///
 /// # Safety
-/// Tiles are set up on this thread; `out` has 1024 numbers.
+/// Tiles are set up on this thread; `out` has 32 rows of 32 numbers.
 #[inline]
-unsafe fn begin(resume: bool, out: *const u8) {
+unsafe fn begin(resume: bool, out: *const u8, stride: usize) {
     // SAFETY: by this function's contract; the compiler uses no tile registers, so they keep their values
     // until the next block of assembly.
     unsafe {
         if resume {
             asm!(
-                "tileloadd tmm0, [{out} + {sb}]",
-                "tileloadd tmm1, [{out} + {sb} + 64]",
-                "tileloadd tmm2, [{out} + {sb} + 2048]",
-                "tileloadd tmm3, [{out} + {sb} + 2112]",
+                "tileloadd tmm0, [{out} + {stride}]",
+                "tileloadd tmm1, [{out} + {stride} + 64]",
+                "tileloadd tmm2, [{lower} + {stride}]",
+                "tileloadd tmm3, [{lower} + {stride} + 64]",
                 out = in(reg) out,
-                sb = in(reg) 128_usize,
+                lower = in(reg) out.wrapping_add(16 * stride),
+                stride = in(reg) stride,
                 options(nostack, readonly, preserves_flags),
             );
         } else {
@@ -105,15 +106,15 @@ pub(crate) const AHEAD_SPLIT: usize = 6 * 512;
 /// Writes a tile function for one dot-product instruction.
 macro_rules! tile {
     ($name:ident, $dot:literal) => {
-        /// 32 x 32 numbers into `out` (32 numbers a row); `rows` up to 16 leave the lower half unwritten.
+        /// 32 x 32 numbers into `out` (rows `stride` bytes apart); `rows` up to 16 leave the lower half unwritten.
         ///
         /// # Safety
         /// `Tiles` is set up on this thread. The left side holds 64 bytes a step for 16 rows (32 rows if `rows`
-        /// is above 16), the right side 16 groups of 128 bytes a step, `steps` of them; `out` has 1024 numbers.
-        pub(crate) unsafe fn $name(_: &Tiles, rows: usize, at: Operands, out: *mut u8) {
+        /// is above 16), the right side 16 groups of 128 bytes a step, `steps` of them; `out` has 16 or 32 rows of 32 numbers.
+        pub(crate) unsafe fn $name(_: &Tiles, rows: usize, at: Operands, out: *mut u8, stride: usize) {
             debug_assert!(at.steps > 0);
             // SAFETY: passed on from this function's contract.
-            unsafe { begin(at.resume, out) };
+            unsafe { begin(at.resume, out, stride) };
             if rows > 16 {
                 // SAFETY: by this function's contract; the tile registers hold nothing of the compiler's.
                 unsafe {
@@ -133,10 +134,10 @@ macro_rules! tile {
                         "add {b}, 2048",
                         "dec {steps}",
                         "jnz 2b",
-                        "tilestored [{out} + {sb}], tmm0",
-                        "tilestored [{out} + {sb} + 64], tmm1",
-                        "tilestored [{out} + {sb} + 2048], tmm2",
-                        "tilestored [{out} + {sb} + 2112], tmm3",
+                        "tilestored [{out} + {so}], tmm0",
+                        "tilestored [{out} + {so} + 64], tmm1",
+                        "tilestored [{lower} + {so}], tmm2",
+                        "tilestored [{lower} + {so} + 64], tmm3",
                         a = inout(reg) at.left => _,
                         ahead = inout(reg) at.ahead => _,
                         a2 = inout(reg) at.left.wrapping_add(16 * at.left_stride) => _,
@@ -145,6 +146,8 @@ macro_rules! tile {
                         sb = in(reg) 128_usize,
                         steps = inout(reg) at.steps => _,
                         out = in(reg) out,
+                        lower = in(reg) out.wrapping_add(16 * stride),
+                        so = in(reg) stride,
                         options(nostack),
                     );
                 }
@@ -163,8 +166,8 @@ macro_rules! tile {
                         "add {b}, 2048",
                         "dec {steps}",
                         "jnz 2b",
-                        "tilestored [{out} + {sb}], tmm0",
-                        "tilestored [{out} + {sb} + 64], tmm1",
+                        "tilestored [{out} + {so}], tmm0",
+                        "tilestored [{out} + {so} + 64], tmm1",
                         a = inout(reg) at.left => _,
                         ahead = inout(reg) at.ahead => _,
                         b = inout(reg) at.right => _,
@@ -172,6 +175,7 @@ macro_rules! tile {
                         sb = in(reg) 128_usize,
                         steps = inout(reg) at.steps => _,
                         out = in(reg) out,
+                        so = in(reg) stride,
                         options(nostack),
                     );
                 }
@@ -230,7 +234,7 @@ macro_rules! load_right {
 macro_rules! tile_split {
     ($name:ident, $rows:tt) => {
         #[inline]
-        unsafe fn $name(at: Operands, out: *mut u8) {
+        unsafe fn $name(at: Operands, out: *mut u8, stride: usize) {
             // SAFETY: by the contract of `tile_split`.
             unsafe {
                 asm!(
@@ -259,10 +263,10 @@ macro_rules! tile_split {
                     "add {b}, 6144",
                     "dec {steps}",
                     "jnz 2b",
-                    "tilestored [{out} + {sb}], tmm0",
-                    "tilestored [{out} + {sb} + 64], tmm1",
-                    "tilestored [{out} + {sb} + 2048], tmm2",
-                    "tilestored [{out} + {sb} + 2112], tmm3",
+                    "tilestored [{out} + {so}], tmm0",
+                    "tilestored [{out} + {so} + 64], tmm1",
+                    "tilestored [{lower} + {so}], tmm2",
+                    "tilestored [{lower} + {so} + 64], tmm3",
                     a = inout(reg) at.left => _,
                     ahead = inout(reg) at.ahead => _,
                     a2 = inout(reg) at.left.wrapping_add(16 * at.left_stride) => _,
@@ -271,6 +275,8 @@ macro_rules! tile_split {
                     sb = in(reg) 128_usize,
                     steps = inout(reg) at.steps => _,
                     out = in(reg) out,
+                    lower = in(reg) out.wrapping_add(16 * stride),
+                    so = in(reg) stride,
                     options(nostack),
                 );
             }
@@ -285,12 +291,12 @@ tile_split!(split_16, 16);
 ///
 /// # Safety
 /// As for the other tiles, with 192 bytes a step on the left (three parts) and 6144 on the right.
-pub(crate) unsafe fn tile_split(_: &Tiles, rows: usize, at: Operands, out: *mut u8) {
+pub(crate) unsafe fn tile_split(_: &Tiles, rows: usize, at: Operands, out: *mut u8, stride: usize) {
     debug_assert!(at.steps > 0);
     // SAFETY: passed on from this function's contract.
     unsafe {
-        begin(at.resume, out);
-        if rows > 16 { split_32(at, out) } else { split_16(at, out) }
+        begin(at.resume, out, stride);
+        if rows > 16 { split_32(at, out, stride) } else { split_16(at, out, stride) }
     }
 }
 

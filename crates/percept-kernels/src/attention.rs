@@ -1,11 +1,11 @@
 //! Scaled dot-product attention that never writes the score matrix.
 //!
 //! Queries are taken in blocks, keys in blocks, and the softmax is kept up to date over the key blocks (its
-//! peak and sum so far, and the output so far), so that scores live only in the second-level cache. All
-//! arithmetic is f32.
+//! peak and sum so far, and the output so far), so that scores live only in the first two levels of cache.
 
 use crate::isa::isa;
 use crate::parallel::SharedOut;
+use std::ops::Range;
 
 /// How the heads of one operand lie in a flat array; the `dim` values of a head are next to each other.
 ///
@@ -56,15 +56,38 @@ pub enum Visible {
     },
 }
 
-/// Numbers added to the scaled scores, rows of `keys` values.
+/// Numbers added to the scaled scores; negative infinity hides a key.
 #[derive(Clone, Copy, Debug)]
-pub struct ScoreBias<'a> {
-    /// The numbers; negative infinity hides a key.
-    pub values: &'a [f32],
-    /// Values from one batch item to the next; 0 if all share one.
-    pub batch: usize,
-    /// Values from one head to the next; 0 if all share one.
-    pub head: usize,
+pub enum ScoreBias<'a> {
+    /// Written out (T5's and Swin's relative positions, masks): rows of `keys` values, `queries` rows a head.
+    Full {
+        /// The numbers.
+        values: &'a [f32],
+        /// Values from one batch item to the next; 0 if all share one.
+        batch: usize,
+        /// Values from one head to the next; 0 if all share one.
+        head: usize,
+    },
+    /// The sum of two parts (SAM's and MViT's decomposed relative positions), for keys that are the pixels of
+    /// a map, row by row: `height[query, y] + width[query, x]`, each for every item, head and query in turn.
+    Decomposed {
+        /// `[batch, heads, queries, map height]`.
+        height: &'a [f32],
+        /// `[batch, heads, queries, map width]`.
+        width: &'a [f32],
+        /// The map's height and width, whose product is the number of keys.
+        map: [usize; 2],
+    },
+}
+
+/// The arithmetic of both products.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// As exact as f32.
+    #[default]
+    F32,
+    /// Queries, keys, values and weights may be rounded to bf16, where that is faster; sums are f32.
+    Bf16,
 }
 
 /// One operand of attention.
@@ -99,6 +122,8 @@ pub struct Attention<'a> {
     pub key_lengths: Option<&'a [usize]>,
     /// Added to the scaled scores.
     pub bias: Option<ScoreBias<'a>>,
+    /// How exact the products are.
+    pub arithmetic: Arithmetic,
 }
 
 impl Attention<'_> {
@@ -142,9 +167,18 @@ impl Attention<'_> {
         if let Some(lengths) = self.key_lengths {
             assert_eq!(lengths.len(), batch, "key_lengths: one per batch item is wanted");
         }
-        if let Some(bias) = self.bias {
-            let strides = Strides { batch: bias.batch, head: bias.head, token: keys };
-            assert!(bias.values.len() >= strides.extent(batch, heads, queries, keys), "bias is too short");
+        match self.bias {
+            None => {}
+            Some(ScoreBias::Full { values, batch: per_item, head }) => {
+                let strides = Strides { batch: per_item, head, token: keys };
+                assert!(values.len() >= strides.extent(batch, heads, queries, keys), "bias is too short");
+            }
+            Some(ScoreBias::Decomposed { height, width, map }) => {
+                assert_eq!(map[0] * map[1], keys, "bias: the map's pixels are the keys");
+                let rows = batch * heads * queries;
+                assert_eq!(height.len(), rows * map[0], "bias: a value for each row of the map is wanted");
+                assert_eq!(width.len(), rows * map[1], "bias: a value for each column of the map is wanted");
+            }
         }
     }
 
@@ -157,11 +191,35 @@ impl Attention<'_> {
         }
     }
 
-    /// The bias of one query row, if there is one.
-    pub(crate) fn bias_row(&self, item: usize, head: usize, query: usize) -> Option<&[f32]> {
-        let bias = self.bias?;
-        let at = item * bias.batch + head * bias.head + query * self.keys;
-        Some(&bias.values[at..at + self.keys])
+    /// The bias of some keys for one query, in `buffer` where it has to be put together; empty if there is none.
+    pub(crate) fn bias_of<'b>(
+        &'b self,
+        item: usize,
+        head: usize,
+        query: usize,
+        keys: Range<usize>,
+        buffer: &'b mut [f32],
+    ) -> &'b [f32] {
+        match self.bias {
+            None => &[],
+            Some(ScoreBias::Full { values, batch, head: per_head }) => {
+                &values[item * batch + head * per_head + query * self.keys..][keys]
+            }
+            Some(ScoreBias::Decomposed { height, width, map: [rows, columns] }) => {
+                let row = (item * self.heads + head) * self.queries + query;
+                let (height, width) = (&height[row * rows..][..rows], &width[row * columns..][..columns]);
+                let count = keys.len();
+                let mut at = keys.start;
+                while at < keys.end {
+                    let (y, x) = (at / columns, at % columns);
+                    let run = (columns - x).min(keys.end - at);
+                    let to = &mut buffer[at - keys.start..][..run];
+                    to.iter_mut().zip(&width[x..]).for_each(|(to, value)| *to = height[y] + value);
+                    at += run;
+                }
+                &buffer[..count]
+            }
+        }
     }
 
     /// The head of keys and values that a query head uses.

@@ -41,8 +41,10 @@ pub(crate) fn run(
         let values_from = &v.values[item * v.strides.batch + kv_head * v.strides.head..];
         score(isa, q.row(item, head, query, dim), keys_from, k.strides.token, scores);
         let mut scale = attention.scale;
-        if let Some(bias) = attention.bias_row(item, head, query) {
-            scale_and_add(isa, scores, scale, &bias[..seen]);
+        let mut sides = Scratch::floats(if attention.bias.is_some() { seen } else { 0 });
+        let bias = attention.bias_of(item, head, query, 0..seen, sides.as_floats());
+        if !bias.is_empty() {
+            scale_and_add(isa, scores, scale, bias);
             scale = 1.0;
         }
         let (_, sum) = exp_scaled(isa, scores, scale, f32::NEG_INFINITY);
@@ -78,7 +80,7 @@ per_isa! {
 
 per_isa! {
     /// `scores = scale * scores + bias`.
-    pub(crate) fn scale_and_add(scores: &mut [f32], scale: f32, bias: &[f32]) {
+    fn scale_and_add(scores: &mut [f32], scale: f32, bias: &[f32]) {
         for (score, bias) in scores.iter_mut().zip(bias) {
             *score = mul_add::<FMA>(*score, scale, *bias);
         }

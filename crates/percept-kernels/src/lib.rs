@@ -31,6 +31,8 @@ mod amx;
 mod attention;
 mod attention_blocks;
 mod attention_few;
+mod attention_form;
+mod attention_soften;
 mod conv;
 mod conv_panel;
 mod depthwise;
@@ -52,7 +54,7 @@ mod tile;
 #[cfg(target_arch = "x86_64")]
 mod tile_avx512;
 
-pub use attention::{Attention, Operand, ScoreBias, Strides, Visible};
+pub use attention::{Arithmetic, Attention, Operand, ScoreBias, Strides, Visible};
 pub use conv::{ConvShape, PackedConv};
 pub use elementwise::{add, multiply};
 pub use epilogue::{Epilogue, Residual};

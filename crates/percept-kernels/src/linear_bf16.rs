@@ -2,6 +2,7 @@
 
 use crate::epilogue::{COLUMNS, Epilogue};
 use crate::isa::{Isa, isa};
+use crate::math::per_isa;
 use crate::packed::{check_weight, panels, rows_of};
 use crate::product::{self, Left, Right};
 use crate::scratch::{Aligned, cast_mut};
@@ -30,14 +31,43 @@ fn padded(depth: usize) -> usize {
 
 impl Left for Rows<'_> {
     fn row_bytes(&self) -> usize {
-        padded(self.depth) * 2
+        row_bytes(self.depth)
     }
 
     fn stage(&self, row: usize, staged: &mut [u8]) {
-        let from = &self.values[row * self.depth..][..self.depth];
-        let to = cast_mut::<u16>(staged);
-        to[self.depth..padded(self.depth)].fill(0);
-        round(self.isa, from, &mut to[..self.depth]);
+        stage_row(self.isa, &self.values[row * self.depth..][..self.depth], cast_mut(staged));
+    }
+}
+
+/// Bytes of a row of `depth` numbers on the left side.
+pub(crate) fn row_bytes(depth: usize) -> usize {
+    padded(depth) * 2
+}
+
+/// Rounds a row for the left side, zero padding included.
+pub(crate) fn stage_row(isa: Isa, from: &[f32], to: &mut [u16]) {
+    let (values, padding) = to.split_at_mut(from.len());
+    round(isa, from, values);
+    padding[..padded(from.len()) - from.len()].fill(0);
+}
+
+per_isa! {
+    /// Rounds a panel `[depth][32]` for the right side: lines of 32 pairs.
+    pub(crate) fn stage_panel(from: &[f32], to: &mut [u32]) {
+        // To nearest, ties to even, as the conversion instruction does (finite numbers).
+        let round = |x: f32| {
+            let bits = x.to_bits();
+            bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16
+        };
+        let zeros = [0.0; COLUMNS];
+        let (lines, _) = from.as_chunks::<COLUMNS>();
+        for (pair, to) in to.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
+            let (even, odd) =
+                (lines.get(2 * pair).unwrap_or(&zeros), lines.get(2 * pair + 1).unwrap_or(&zeros));
+            for ((to, even), odd) in to.iter_mut().zip(even).zip(odd) {
+                *to = round(*even) | round(*odd) << 16;
+            }
+        }
     }
 }
 

@@ -43,6 +43,15 @@ pub(crate) fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// Folds 32 lanes into one number, halving them, so that the compiler does it with vectors.
+#[inline(always)]
+pub(crate) fn fold(lanes: [f32; 32], with: impl Fn(f32, f32) -> f32) -> f32 {
+    let sixteen: [f32; 16] = std::array::from_fn(|i| with(lanes[i], lanes[i + 16]));
+    let eight: [f32; 8] = std::array::from_fn(|i| with(sixteen[i], sixteen[i + 8]));
+    let four: [f32; 4] = std::array::from_fn(|i| with(eight[i], eight[i + 4]));
+    with(with(four[0], four[2]), with(four[1], four[3]))
+}
+
 /// e^x within 2 units in the last place; 0 below -87.3, infinity above 88.7.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {

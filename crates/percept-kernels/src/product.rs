@@ -259,7 +259,7 @@ impl<L: Left> Task<'_, '_, L> {
 }
 
 /// The tile at an index of scratch memory.
-fn tile_mut(memory: &mut Scratch, index: usize) -> &mut Tile {
+pub(crate) fn tile_mut(memory: &mut Scratch, index: usize) -> &mut Tile {
     let bytes = &mut memory[index * size_of::<Tile>()..][..size_of::<Tile>()];
     // SAFETY: scratch memory is aligned to 64 as a tile is, tiles are a multiple of 64 bytes, and any bytes
     // are f32.

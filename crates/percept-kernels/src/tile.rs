@@ -115,27 +115,44 @@ impl Engine {
     /// The operands hold `at.steps` steps (for AMX: 16 `at.steps` steps, and rows up to the next multiple of
     /// 16); `rows` is within the kind's limit.
     pub(crate) unsafe fn tile(&self, numbers: Numbers, rows: usize, at: Operands, tile: &mut Tile) {
-        let out = tile.0.as_mut_ptr();
-        // SAFETY: passed on from this function's contract; `tile` has room for 32 x 32 numbers.
+        // SAFETY: passed on from this function's contract; a tile has room for 32 x 32 numbers.
+        unsafe { self.rows(numbers, rows, at, &mut tile.0, COLUMNS) }
+    }
+
+    /// The same into rows of 32 numbers, `stride` numbers apart.
+    ///
+    /// # Safety
+    /// As for [`Engine::tile`]; `out` has room for `rows` such rows, for AMX up to the next multiple of 16.
+    pub(crate) unsafe fn rows(
+        &self,
+        numbers: Numbers,
+        rows: usize,
+        at: Operands,
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        let slice = &mut *out;
+        let out = slice.as_mut_ptr();
+        // SAFETY: passed on from this function's contract.
         unsafe {
             match (self, numbers) {
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Bf16) => crate::amx::tile_bf16(tiles, rows, at, out.cast()),
+                (Self::Amx(tiles), Numbers::Bf16) => crate::amx::tile_bf16(tiles, rows, at, out.cast(), 4 * stride),
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Split) => crate::amx::tile_split(tiles, rows, at, out.cast()),
+                (Self::Amx(tiles), Numbers::Split) => crate::amx::tile_split(tiles, rows, at, out.cast(), 4 * stride),
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Int8) => crate::amx::tile_int8(tiles, rows, at, out.cast()),
+                (Self::Amx(tiles), Numbers::Int8) => crate::amx::tile_int8(tiles, rows, at, out.cast(), 4 * stride),
                 #[cfg(target_arch = "x86_64")]
                 (Self::Amx(_) | Self::Avx512, Numbers::F32) => {
-                    crate::tile_avx512::tile_f32(rows, at, out, COLUMNS);
+                    crate::tile_avx512::tile_f32(rows, at, out, stride);
                 }
                 #[cfg(target_arch = "x86_64")]
-                (Self::Avx512, Numbers::Bf16) => crate::tile_avx512::tile_bf16(rows, at, out, COLUMNS),
+                (Self::Avx512, Numbers::Bf16) => crate::tile_avx512::tile_bf16(rows, at, out, stride),
                 #[cfg(target_arch = "x86_64")]
-                (Self::Avx512, Numbers::Int8) => crate::tile_avx512::tile_int8(rows, at, out.cast(), COLUMNS),
+                (Self::Avx512, Numbers::Int8) => crate::tile_avx512::tile_int8(rows, at, out.cast(), stride),
                 #[cfg(target_arch = "x86_64")]
                 (Self::Avx512, Numbers::Split) => unreachable!("split numbers are for AMX"),
-                (Self::Plain(isa), _) => plain(*isa, numbers, rows, at, tile),
+                (Self::Plain(isa), _) => plain(*isa, numbers, rows, at, slice, stride),
             }
         }
     }
@@ -143,25 +160,30 @@ impl Engine {
 
 per_isa! {
     /// The plain tile; only called under [`Engine::tile`]'s contract.
-    fn plain(numbers: Numbers, rows: usize, at: Operands, tile: &mut Tile) {
+    fn plain(numbers: Numbers, rows: usize, at: Operands, to: &mut [f32], stride: usize) {
         for (half, right) in [(0, at.right), (1, at.right.wrapping_add(64))] {
             let mut row = 0;
             while row < rows {
                 let at = Operands { left: at.left.wrapping_add(row * at.left_stride), right, ..at };
-                let out = &mut tile.0[row * COLUMNS + 16 * half..];
+                let out = &mut to[row * stride + 16 * half..];
                 row += match rows - row {
-                    6.. => block::<6, FMA>(numbers, at, out),
-                    3..=5 => block::<3, FMA>(numbers, at, out),
-                    _ => block::<1, FMA>(numbers, at, out),
+                    6.. => block::<6, FMA>(numbers, at, out, stride),
+                    3..=5 => block::<3, FMA>(numbers, at, out, stride),
+                    _ => block::<1, FMA>(numbers, at, out, stride),
                 };
             }
         }
     }
 }
 
-/// `R` rows by 16 columns; answers `R`.
+/// `R` rows by 16 columns, `stride` apart; answers `R`.
 #[inline(always)]
-fn block<const R: usize, const FMA: bool>(numbers: Numbers, at: Operands, out: &mut [f32]) -> usize {
+fn block<const R: usize, const FMA: bool>(
+    numbers: Numbers,
+    at: Operands,
+    out: &mut [f32],
+    stride: usize,
+) -> usize {
     // SAFETY: `plain` is only called under the contract of `Engine::tile`, so that `steps` steps of four
     // bytes a row and 64 bytes of columns can be read.
     let left = |row: usize, step: usize| unsafe {
@@ -184,7 +206,7 @@ fn block<const R: usize, const FMA: bool>(numbers: Numbers, at: Operands, out: &
                 }
             }
             for (r, sums) in sums.iter().enumerate() {
-                out[r * COLUMNS..r * COLUMNS + 16].copy_from_slice(sums);
+                out[r * stride..r * stride + 16].copy_from_slice(sums);
             }
         }
         Numbers::Bf16 => {
@@ -201,7 +223,7 @@ fn block<const R: usize, const FMA: bool>(numbers: Numbers, at: Operands, out: &
                 }
             }
             for (r, sums) in sums.iter().enumerate() {
-                out[r * COLUMNS..r * COLUMNS + 16].copy_from_slice(sums);
+                out[r * stride..r * stride + 16].copy_from_slice(sums);
             }
         }
         Numbers::Split => unreachable!("split numbers are for AMX"),
@@ -220,7 +242,7 @@ fn block<const R: usize, const FMA: bool>(numbers: Numbers, at: Operands, out: &
                 }
             }
             for (r, sums) in sums.iter().enumerate() {
-                for (out, sum) in out[r * COLUMNS..r * COLUMNS + 16].iter_mut().zip(sums) {
+                for (out, sum) in out[r * stride..r * stride + 16].iter_mut().zip(sums) {
                     *out = f32::from_bits(sum.cast_unsigned());
                 }
             }

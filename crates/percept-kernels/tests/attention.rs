@@ -2,7 +2,7 @@
 
 mod reference;
 
-use percept_kernels::{Attention, Operand, ScoreBias, Strides, Visible};
+use percept_kernels::{Arithmetic, Attention, Operand, ScoreBias, Strides, Visible};
 use reference::{assert_close, numbers, on_each_isa};
 
 /// The definition, in f64, in the layout `[batch, queries, heads, dim]`.
@@ -28,7 +28,7 @@ fn plain(attention: &Attention<'_>, q: Operand<'_>, k: Operand<'_>, v: Operand<'
                     let dot: f64 =
                         (0..dim).map(|d| at(&q, item, head, query, d) * at(&k, item, kv, key, d)).sum();
                     let bias = attention.bias.map_or(0.0, |b| {
-                        f64::from(b.values[item * b.batch + head * b.head + query * keys + key])
+                        bias_at(attention, &b, [item, head, query, key])
                     });
                     dot * f64::from(attention.scale) + bias
                 };
@@ -48,6 +48,23 @@ fn plain(attention: &Attention<'_>, q: Operand<'_>, k: Operand<'_>, v: Operand<'
     out
 }
 
+/// The bias of one score, from its definition.
+fn bias_at(
+    attention: &Attention<'_>,
+    bias: &ScoreBias<'_>,
+    [item, head, query, key]: [usize; 4],
+) -> f64 {
+    match *bias {
+        ScoreBias::Full { values, batch, head: per_head } => {
+            f64::from(values[item * batch + head * per_head + query * attention.keys + key])
+        }
+        ScoreBias::Decomposed { height, width, map: [rows, columns] } => {
+            let row = (item * attention.heads + head) * attention.queries + query;
+            f64::from(height[row * rows + key / columns]) + f64::from(width[row * columns + key % columns])
+        }
+    }
+}
+
 fn of(batch: usize, heads: usize, queries: usize, keys: usize, dim: usize) -> Attention<'static> {
     Attention {
         batch,
@@ -60,12 +77,18 @@ fn of(batch: usize, heads: usize, queries: usize, keys: usize, dim: usize) -> At
         visible: Visible::All,
         key_lengths: None,
         bias: None,
+        arithmetic: Arithmetic::F32,
     }
 }
 
 /// Compares with the definition, from heads-first operands of some spread.
 #[track_caller]
 fn check(attention: &Attention<'_>, what: &str) {
+    check_within(attention, 5e-6, what);
+}
+
+#[track_caller]
+fn check_within(attention: &Attention<'_>, tolerance: f64, what: &str) {
     let Attention { batch, heads, kv_heads, queries, keys, dim, .. } = *attention;
     let spread = |values: Vec<f32>| -> Vec<f32> { values.into_iter().map(|v| 3.0 * v).collect() };
     let q = spread(numbers(batch * heads * queries * dim, 1));
@@ -78,7 +101,7 @@ fn check(attention: &Attention<'_>, what: &str) {
     on_each_isa(|isa| {
         let mut out = vec![7.0; wanted.len()];
         attention.run(q, k, v, &mut out, Strides::tokens_first(queries, heads * dim, dim));
-        assert_close(&out, &wanted, 5e-6, &format!("{isa:?} {what}"));
+        assert_close(&out, &wanted, tolerance, &format!("{isa:?} {what}"));
     });
 }
 
@@ -126,9 +149,30 @@ fn a_bias_is_added_and_can_hide_keys() {
         for (batch, head) in
             [(heads * queries * keys, queries * keys), (0, queries * keys), (queries * keys, 0), (0, 0)]
         {
-            let bias = Some(ScoreBias { values: &values, batch, head });
+            let bias = Some(ScoreBias::Full { values: &values, batch, head });
             check(&Attention { bias, ..of(2, heads, queries, keys, 8) }, &format!("bias {batch} {head}"));
         }
+    }
+}
+
+#[test]
+fn a_bias_in_two_parts_is_their_sum() {
+    let (batch, heads) = (2, 3);
+    for (queries, map) in [(2, [5, 7]), (60, [9, 41]), (33, [1, 300]), (12, [64, 8])] {
+        let height = numbers(batch * heads * queries * map[0], 7);
+        let width = numbers(batch * heads * queries * map[1], 8);
+        let bias = Some(ScoreBias::Decomposed { height: &height, width: &width, map });
+        let attention = of(batch, heads, queries, map[0] * map[1], 16);
+        check(&Attention { bias, ..attention }, &format!("{queries} {map:?}"));
+    }
+}
+
+#[test]
+fn bf16_rounds_operands_and_weights() {
+    for (queries, keys) in [(1, 20), (9, 33), (70, 600)] {
+        let attention = Attention { arithmetic: Arithmetic::Bf16, ..of(2, 2, queries, keys, 40) };
+        // 8 bits of the scores' terms (of size 9 / sqrt(40) each), and of weights and values.
+        check_within(&attention, 2e-2, "bf16");
     }
 }
 
