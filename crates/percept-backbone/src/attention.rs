@@ -1,6 +1,7 @@
 //! Multi-head attention: the only `softmax(Q K^T) V` in the workspace.
 
 use candle_core::{D, DType, Device, Tensor};
+use percept_core::Precision;
 
 use crate::Result;
 use crate::cpu::AttentionOp;
@@ -20,7 +21,8 @@ pub enum See {
 ///
 /// `q` is `[batch, queries, heads, dim]`, `k` and `v` are `[batch or 1, keys, heads, dim]` (1: all
 /// items share them), `bias` is `[batch or 1, heads or 1, queries, keys]`; the result has the shape
-/// of `q`. On the processor the score matrix is never written and operands are read where they lie.
+/// of `q`. On the processor the score matrix is never written, operands are read where they lie, and
+/// with [`Precision::Bf16`] or [`Precision::Int8`] they may be rounded to bf16.
 pub fn scaled_dot_product_attention(
     q: &Tensor,
     k: &Tensor,
@@ -28,10 +30,11 @@ pub fn scaled_dot_product_attention(
     scale: f64,
     bias: Option<&Tensor>,
     see: See,
+    precision: Precision,
 ) -> Result<Tensor> {
     if let Device::Cpu = q.device() {
         let bias = bias.map(Tensor::contiguous).transpose()?;
-        return q.apply_op3_no_bwd(k, v, &AttentionOp { scale: scale as f32, see, bias });
+        return q.apply_op3_no_bwd(k, v, &AttentionOp { scale: scale as f32, see, bias, precision });
     }
     let probabilities = attention_probabilities(q, k, scale, bias, see)?;
     let heads = v.transpose(1, 2)?.broadcast_as(batched(v, q.dim(0)?)?)?.contiguous()?;
@@ -173,6 +176,7 @@ pub struct Attention {
     output: Linear,
     heads: usize,
     scale: f64,
+    precision: Precision,
 }
 
 impl Attention {
@@ -193,6 +197,7 @@ impl Attention {
             output: Linear::load(&weights.at(names.output), dim, dim)?,
             heads,
             scale: ((dim / heads) as f64).powf(-0.5),
+            precision: weights.precision(),
         })
     }
 
@@ -242,7 +247,8 @@ impl Attention {
     }
 
     fn mix(&self, x: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
-        let mixed = scaled_dot_product_attention(&self.queries(x)?, k, v, self.scale, None, see)?;
+        let mixed =
+            scaled_dot_product_attention(&self.queries(x)?, k, v, self.scale, None, see, self.precision)?;
         self.output.forward_onto(&mixed.reshape(x.shape())?, residual)
     }
 

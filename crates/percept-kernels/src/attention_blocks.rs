@@ -175,8 +175,7 @@ impl<'a> Block<'a> {
             let bias = self.attention.bias_of(self.item, self.head, query, keys.clone(), buffer);
             let row = &mut self.scores.as_floats()[r * KEYS..][..panels.len() * COLUMNS];
             let fresh = self.running[r].sum == 0.0;
-            let shrink =
-                soften(self.form.isa, row, seen, self.attention.scale, bias, &mut self.running[r]);
+            let shrink = soften(self.form.isa, row, seen, self.attention.scale, bias, &mut self.running[r]);
             weights.stage(self.form, r, row);
             if !fresh && shrink != 1.0 {
                 let (tile, line) = (r / self.tile_rows, r % self.tile_rows);

@@ -137,11 +137,17 @@ impl Engine {
         unsafe {
             match (self, numbers) {
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Bf16) => crate::amx::tile_bf16(tiles, rows, at, out.cast(), 4 * stride),
+                (Self::Amx(tiles), Numbers::Bf16) => {
+                    crate::amx::tile_bf16(tiles, rows, at, out.cast(), 4 * stride)
+                }
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Split) => crate::amx::tile_split(tiles, rows, at, out.cast(), 4 * stride),
+                (Self::Amx(tiles), Numbers::Split) => {
+                    crate::amx::tile_split(tiles, rows, at, out.cast(), 4 * stride)
+                }
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Int8) => crate::amx::tile_int8(tiles, rows, at, out.cast(), 4 * stride),
+                (Self::Amx(tiles), Numbers::Int8) => {
+                    crate::amx::tile_int8(tiles, rows, at, out.cast(), 4 * stride)
+                }
                 #[cfg(target_arch = "x86_64")]
                 (Self::Amx(_) | Self::Avx512, Numbers::F32) => {
                     crate::tile_avx512::tile_f32(rows, at, out, stride);

@@ -27,9 +27,8 @@ fn plain(attention: &Attention<'_>, q: Operand<'_>, k: Operand<'_>, v: Operand<'
                 let score = |key: usize| -> f64 {
                     let dot: f64 =
                         (0..dim).map(|d| at(&q, item, head, query, d) * at(&k, item, kv, key, d)).sum();
-                    let bias = attention.bias.map_or(0.0, |b| {
-                        bias_at(attention, &b, [item, head, query, key])
-                    });
+                    let bias =
+                        attention.bias.map_or(0.0, |b| bias_at(attention, &b, [item, head, query, key]));
                     dot * f64::from(attention.scale) + bias
                 };
                 let scores: Vec<(usize, f64)> =
@@ -49,11 +48,7 @@ fn plain(attention: &Attention<'_>, q: Operand<'_>, k: Operand<'_>, v: Operand<'
 }
 
 /// The bias of one score, from its definition.
-fn bias_at(
-    attention: &Attention<'_>,
-    bias: &ScoreBias<'_>,
-    [item, head, query, key]: [usize; 4],
-) -> f64 {
+fn bias_at(attention: &Attention<'_>, bias: &ScoreBias<'_>, [item, head, query, key]: [usize; 4]) -> f64 {
     match *bias {
         ScoreBias::Full { values, batch, head: per_head } => {
             f64::from(values[item * batch + head * per_head + query * attention.keys + key])

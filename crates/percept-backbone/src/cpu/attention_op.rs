@@ -1,7 +1,8 @@
 //! Attention that never writes the score matrix, on operands that lie as they are.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor};
-use percept_kernels::{Attention, Operand, ScoreBias, Strides, Visible};
+use percept_core::Precision;
+use percept_kernels::{Arithmetic, Attention, Operand, ScoreBias, Strides, Visible};
 
 use super::whole;
 use crate::Result;
@@ -14,6 +15,8 @@ pub(crate) struct AttentionOp {
     pub(crate) see: See,
     /// `[batch or 1, heads or 1, queries, keys]`, contiguous.
     pub(crate) bias: Option<Tensor>,
+    /// That of the model.
+    pub(crate) precision: Precision,
 }
 
 impl CustomOp3 for AttentionOp {
@@ -57,6 +60,10 @@ impl CustomOp3 for AttentionOp {
             },
             key_lengths: None,
             bias,
+            arithmetic: match self.precision {
+                Precision::Auto | Precision::F32 => Arithmetic::F32,
+                Precision::Bf16 | Precision::Int8 => Arithmetic::Bf16,
+            },
         };
         let mut out = vec![0.0; batch * queries * heads * dim];
         attention.run(q, k, v, &mut out, Strides::tokens_first(queries, heads * dim, dim));
@@ -82,7 +89,7 @@ fn operand<'a>(storage: &'a CpuStorage, layout: &Layout, shared: bool) -> Result
 fn score_bias<'a>(storage: &'a Storage, layout: &Layout, scores: usize) -> Result<ScoreBias<'a>> {
     let Storage::Cpu(storage) = storage else { candle_core::bail!("attention: the bias is elsewhere") };
     let (batch, heads, _, _) = layout.shape().dims4()?;
-    Ok(ScoreBias {
+    Ok(ScoreBias::Full {
         values: whole(storage, layout)?,
         batch: if batch == 1 { 0 } else { heads * scores },
         head: if heads == 1 { 0 } else { scores },
