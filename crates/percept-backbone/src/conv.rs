@@ -46,7 +46,6 @@ impl Conv1d {
             .and_then(|w| w.reshape((output, kernel * input)))
             .and_then(|w| Linear::new(&w, Some(bias), weights.precision()))
             .map_err(WeightsError::Engine)?;
-        taps.prepare();
         Ok(Self { taps, kernel, stride, padding })
     }
 

@@ -2,6 +2,7 @@
 
 use candle_core::Device as CandleDevice;
 use percept_core::{Device, Error, Result};
+use rayon::prelude::*;
 
 /// Opens the device that was asked for. One that is not there is an error, never a fall-back.
 pub fn open_device(device: Device) -> Result<CandleDevice> {
@@ -22,6 +23,28 @@ pub fn open_device(device: Device) -> Result<CandleDevice> {
 /// The instruction set that the processor's matrix products use.
 pub fn instruction_set() -> &'static str {
     percept_kernels::isa().name()
+}
+
+/// Runs a model's work on the compute pool, and waits for it. Started from any other thread, each of
+/// its operations would have to be handed over to the pool and waited for.
+pub fn on_compute_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
+/// Loads two things at the same time.
+pub fn load_both<A: Send, B: Send>(
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    rayon::join(first, second)
+}
+
+/// Loads `count` layers at the same time; the first error in their order.
+pub fn load_layers<T: Send, E: Send>(
+    count: usize,
+    load: impl Fn(usize) -> std::result::Result<T, E> + Send + Sync,
+) -> std::result::Result<Vec<T>, E> {
+    (0..count).into_par_iter().map(load).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The error of a computation inside `model`, without the stack frames that candle puts into its

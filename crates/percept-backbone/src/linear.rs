@@ -10,7 +10,7 @@ use percept_kernels::Activation as KernelActivation;
 use crate::Result;
 use crate::activation::Activation;
 use crate::cpu::{LinearOp, Packed};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{Stack, Table, Weights, WeightsError};
 
 /// `x W^T + b`, with what follows it in one pass where the device can.
 #[derive(Clone)]
@@ -45,8 +45,6 @@ impl Linear {
             1 => Ok(tensors[0].clone()),
             _ => Tensor::cat(&tensors, 0).map_err(WeightsError::Engine),
         };
-        let weight =
-            parts.iter().map(|part| part.get("weight", &[output, input])).collect::<Result<_, _>>()?;
         let bias = if parts.iter().any(|part| part.has("bias")) {
             let bias = |part: &Weights| match part.has("bias") {
                 true => part.get("bias", &[output]),
@@ -57,27 +55,36 @@ impl Linear {
             None
         };
         let precision = parts.first().map_or(Precision::F32, Weights::precision);
+        if parts.iter().all(|part| part.device().is_cpu()) {
+            let few_rows = parts.iter().any(Weights::serves_few_rows);
+            let packed = Packed::load(&Stack::of(parts, output, input)?, precision, few_rows)?;
+            return Self::packed(packed, bias).map_err(WeightsError::Engine);
+        }
+        let weight =
+            parts.iter().map(|part| part.get("weight", &[output, input])).collect::<Result<_, _>>()?;
         Self::new(&stack(weight)?, bias, precision).map_err(WeightsError::Engine)
+    }
+
+    fn packed(weight: Packed, bias: Option<Tensor>) -> Result<Self> {
+        let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        let output = weight.output();
+        Ok(Self { form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) }, output })
     }
 
     /// From a weight `[out, in]` and a bias `[out]`. `precision` is that of the product on the
     /// processor.
     pub fn new(weight: &Tensor, bias: Option<Tensor>, precision: Precision) -> Result<Self> {
         let (output, input) = weight.dims2()?;
-        let form = match weight.device() {
-            Device::Cpu => {
-                let values = weight.flatten_all()?.to_vec1::<f32>()?;
-                let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
-                let weight = Arc::new(Packed::new(&values, output, input, precision));
-                Form::Packed { weight, bias: bias.map(Into::into) }
-            }
-            _ => Form::Dense { transposed: weight.t()?.contiguous()?, bias },
-        };
+        if weight.device().is_cpu() {
+            let values = weight.flatten_all()?.to_vec1::<f32>()?;
+            return Self::packed(Packed::new(&values, output, input, precision), bias);
+        }
+        let form = Form::Dense { transposed: weight.t()?.contiguous()?, bias };
         Ok(Self { form, output })
     }
 
-    /// Gets ready for products of many rows. Layers of encoders call it once they are loaded; those
-    /// that only ever see a few rows do without, and save the memory.
+    /// Gets ready for products of many rows a layer that was loaded for a few
+    /// ([`Weights::for_few_rows`]); others are ready.
     pub fn prepare(&self) {
         if let Form::Packed { weight, .. } = &self.form {
             weight.prepare();
@@ -138,34 +145,65 @@ impl Linear {
 /// A table of vectors, looked up by index; also the output projection where the two are tied.
 #[derive(Clone, Debug)]
 pub struct Embedding {
-    table: Tensor,
+    form: Vectors,
+    device: Device,
+}
+
+#[derive(Clone, Debug)]
+enum Vectors {
+    Tensor(Tensor),
+    /// Left where it is stored: a vocabulary is large, and a step of decoding looks up a row of it.
+    Stored(Table),
 }
 
 impl Embedding {
     /// Loads `weight` `[rows, dim]`.
     pub fn load(weights: &Weights, rows: usize, dim: usize) -> Result<Self, WeightsError> {
-        Ok(Self { table: weights.get("weight", &[rows, dim])? })
+        let form = Vectors::Tensor(weights.get("weight", &[rows, dim])?);
+        Ok(Self { form, device: weights.device().clone() })
+    }
+
+    /// Loads `weight` `[rows, dim]` of a vocabulary, and the output projection `[.., dim]` to
+    /// `[.., rows]` that shares it. On the processor the table is not in memory a second time.
+    pub fn load_tied(weights: &Weights, rows: usize, dim: usize) -> Result<(Self, Linear), WeightsError> {
+        let precision = weights.precision();
+        if !weights.device().is_cpu() {
+            let table = weights.get("weight", &[rows, dim])?;
+            let head = Linear::new(&table, None, precision).map_err(WeightsError::Engine)?;
+            return Ok((Self { form: Vectors::Tensor(table), device: weights.device().clone() }, head));
+        }
+        let table = weights.table("weight", rows, dim)?;
+        let packed = Packed::load(&Stack::of_table(&table), precision, weights.serves_few_rows())?;
+        let head = Linear::packed(packed, None).map_err(WeightsError::Engine)?;
+        Ok((Self { form: Vectors::Stored(table), device: Device::Cpu }, head))
     }
 
     /// The vectors at `indices` (u32, any shape): `[.., dim]`.
     pub fn forward(&self, indices: &Tensor) -> Result<Tensor> {
         let mut shape = indices.dims().to_vec();
-        shape.push(self.table.dim(D::Minus1)?);
-        self.table.index_select(&indices.flatten_all()?, 0)?.reshape(shape)
+        let rows = match &self.form {
+            Vectors::Tensor(table) => table.index_select(&indices.flatten_all()?, 0)?,
+            Vectors::Stored(table) => table
+                .look_up(&indices.flatten_all()?.to_vec1::<u32>()?)
+                .map_err(|error| candle_core::Error::wrap(error))?,
+        };
+        shape.push(rows.dim(D::Minus1)?);
+        rows.reshape(shape)
     }
 
     /// The vectors `start..start + len`, as for learned positions: `[len, dim]`.
     pub fn rows(&self, start: usize, len: usize) -> Result<Tensor> {
-        self.table.narrow(0, start, len)
+        match &self.form {
+            Vectors::Tensor(table) => table.narrow(0, start, len),
+            Vectors::Stored(_) => {
+                let indices = (start..start + len).map(|row| row as u32).collect::<Vec<_>>();
+                self.forward(&Tensor::from_vec(indices, len, &self.device)?)
+            }
+        }
     }
 
-    /// The device that the table is on.
+    /// The device that the vectors are given on.
     pub fn device(&self) -> &Device {
-        self.table.device()
-    }
-
-    /// The output projection that shares this table: `[.., dim]` to `[.., rows]`.
-    pub fn tied_projection(&self, precision: Precision) -> Result<Linear> {
-        Linear::new(&self.table, None, precision)
+        &self.device
     }
 }

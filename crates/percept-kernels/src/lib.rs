@@ -1,6 +1,6 @@
 //! CPU kernels on plain slices: matrix products with packed weights, attention, norms, convolution.
 //!
-//! - Linear layers: [`PackedF32`], [`PackedBf16`], [`PackedInt8`] hold a weight packed once; `matmul` takes any
+//! - Linear layers: [`PackedF32`], [`PackedHalf`], [`PackedBf16`], [`PackedInt8`] hold a weight packed once; `matmul` takes any
 //!   number of rows (one row is the decoding case) and an [`Epilogue`] (bias, [`Activation`], layer scale,
 //!   residual) that is applied while the product is in cache.
 //! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few.
@@ -41,6 +41,7 @@ mod epilogue;
 mod isa;
 mod linear_bf16;
 mod linear_f32;
+mod linear_half;
 mod linear_int8;
 mod math;
 mod norm;
@@ -61,7 +62,9 @@ pub use epilogue::{Epilogue, Residual};
 pub use isa::{Isa, available, detected, isa, with_isa};
 pub use linear_bf16::PackedBf16;
 pub use linear_f32::PackedF32;
+pub use linear_half::PackedHalf;
 pub use linear_int8::PackedInt8;
 pub use math::{Activation, exponential};
 pub use norm::{layer_norm, rms_norm, softmax};
+pub use packed::ReadRows;
 pub use rates::{Rates, rates};

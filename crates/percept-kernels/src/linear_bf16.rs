@@ -3,11 +3,12 @@
 use crate::epilogue::{COLUMNS, Epilogue};
 use crate::isa::{Isa, isa};
 use crate::math::per_isa;
-use crate::packed::{check_weight, panels, rows_of};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
 use crate::product::{self, Left, Right};
-use crate::scratch::{Aligned, cast_mut};
+use crate::scratch::{Aligned, Scratch, cast, cast_mut};
 use crate::tile::Numbers;
 use half::bf16;
+use half::slice::HalfFloatSliceExt;
 
 /// A linear layer's weight in bf16, packed once for [`PackedBf16::matmul`].
 #[derive(Clone)]
@@ -84,6 +85,18 @@ fn round(isa: Isa, from: &[f32], to: &mut [u16]) {
     }
 }
 
+per_isa! {
+    /// Converts to bf16, to nearest, ties to even, with nothing flushed to zero.
+    fn round_weight(from: &[f32], to: &mut [u16]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            let bits = from.to_bits();
+            let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+            let quiet = bits >> 16 | 0x40;
+            *to = (if from.is_nan() { quiet } else { rounded }) as u16;
+        }
+    }
+}
+
 impl PackedBf16 {
     /// Rounds and packs a weight of `channels` outputs by `depth` inputs, row by row as PyTorch stores it.
     ///
@@ -92,7 +105,10 @@ impl PackedBf16 {
     #[must_use]
     pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        Self::pack(channels, depth, &|index| bf16::from_f32(weight[index]).to_bits())
+        certain(Self::from_rows(channels, depth, &|first, rows| {
+            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
+            Ok(())
+        }))
     }
 
     /// Packs a weight that is in bf16 already.
@@ -102,21 +118,33 @@ impl PackedBf16 {
     #[must_use]
     pub fn from_bf16(weight: &[bf16], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        Self::pack(channels, depth, &|index| weight[index].to_bits())
+        // The way over f32 and back changes no number.
+        certain(Self::from_rows(channels, depth, &|first, rows| {
+            weight[first * depth..][..rows.len()].convert_to_f32_slice(rows);
+            Ok(())
+        }))
     }
 
-    fn pack(channels: usize, depth: usize, value: &(impl Fn(usize) -> u16 + Sync)) -> Self {
-        let panels = panels(channels, padded(depth) * COLUMNS * 2, &|first, count, panel| {
-            let panel = cast_mut::<u16>(panel);
-            for (pair, line) in panel.chunks_exact_mut(2 * COLUMNS).enumerate() {
-                for (c, two) in line[..2 * count].chunks_exact_mut(2).enumerate() {
-                    for (p, to) in (2 * pair..depth).zip(two) {
-                        *to = value((first + c) * depth + p);
-                    }
-                }
+    /// Rounds and packs a weight whose rows are read a panel of 32 at a time, on all threads.
+    ///
+    /// # Errors
+    /// What `read` reports.
+    pub fn from_rows<E: Send>(channels: usize, depth: usize, read: &ReadRows<'_, f32, E>) -> Result<Self, E> {
+        let isa = isa();
+        let whole = padded(depth);
+        let (panels, _) = panels(channels, whole * COLUMNS * 2, &|first, count, panel| {
+            let mut rows = Scratch::floats(count * depth);
+            read(first, rows.as_floats())?;
+            let mut rounded = Scratch::bytes(count * whole * 2);
+            rounded.fill(0);
+            let lines = cast_mut::<u16>(&mut rounded).chunks_exact_mut(whole);
+            for (row, line) in rows.as_floats().chunks_exact(depth).zip(lines) {
+                round_weight(isa, row, &mut line[..depth]);
             }
-        });
-        Self { panels, channels, depth }
+            interleave(cast(&rounded), whole / 2, cast_mut(panel));
+            Ok(())
+        })?;
+        Ok(Self { panels, channels, depth })
     }
 
     /// Output channels.

@@ -2,9 +2,9 @@
 
 use crate::epilogue::{COLUMNS, Epilogue};
 use crate::isa::{Isa, isa};
-use crate::packed::{check_weight, panels, rows_of};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
 use crate::product::{self, Left, Right};
-use crate::scratch::{Aligned, as_bytes, cast, cast_mut};
+use crate::scratch::{Aligned, Scratch, as_bytes, cast, cast_mut};
 use crate::split;
 use crate::tile::{AMX_ROWS, Numbers};
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 /// A linear layer's weight in f32, packed once for [`PackedF32::matmul`].
 #[derive(Clone)]
 pub struct PackedF32 {
+    /// Empty where only the split panels were made.
     panels: Aligned,
     /// The panels in three bf16 parts, made when AMX first wants them: weights that only ever see a few rows
     /// (decoding) do without.
@@ -41,10 +42,10 @@ impl Left for Rows<'_> {
 }
 
 /// Rows in three bf16 parts.
-struct SplitRows<'a> {
-    values: &'a [f32],
-    depth: usize,
-    isa: Isa,
+pub(crate) struct SplitRows<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) depth: usize,
+    pub(crate) isa: Isa,
 }
 
 impl Left for SplitRows<'_> {
@@ -65,15 +66,47 @@ impl PackedF32 {
     #[must_use]
     pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        let panels = panels(channels, depth * COLUMNS * 4, &|first, count, panel| {
-            let panel = cast_mut::<f32>(panel);
-            for (p, line) in panel.chunks_exact_mut(COLUMNS).enumerate() {
-                for (c, value) in line[..count].iter_mut().enumerate() {
-                    *value = weight[(first + c) * depth + p];
-                }
-            }
-        });
-        Self { panels, split: OnceLock::new(), channels, depth }
+        certain(Self::from_rows(channels, depth, &|first, rows| {
+            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
+            Ok(())
+        }))
+    }
+
+    /// Packs a weight whose rows are read a panel of 32 at a time, on all threads; the whole weight is in memory
+    /// in its packed form only.
+    ///
+    /// # Errors
+    /// What `read` reports.
+    pub fn from_rows<E: Send>(channels: usize, depth: usize, read: &ReadRows<'_, f32, E>) -> Result<Self, E> {
+        let (panels, _) = panels(channels, depth * COLUMNS * 4, &|first, count, panel| {
+            read_panel(first, count, depth, cast_mut(panel), read)
+        })?;
+        Ok(Self { panels, split: OnceLock::new(), channels, depth })
+    }
+
+    /// [`PackedF32::from_rows`] for products of many rows: where AMX multiplies them, only what AMX wants is
+    /// made. Few rows are multiplied correctly too, but more slowly.
+    ///
+    /// # Errors
+    /// What `read` reports.
+    pub fn for_many_rows<E: Send>(
+        channels: usize,
+        depth: usize,
+        read: &ReadRows<'_, f32, E>,
+    ) -> Result<Self, E> {
+        let isa = isa();
+        if isa < Isa::Amx || depth == 0 {
+            return Self::from_rows(channels, depth, read);
+        }
+        let (split, _) = panels(channels, split::row_bytes(depth) * COLUMNS, &|first, count, panel| {
+            // The rows of the last panel may be fewer; the others' columns have to be zeros.
+            let mut whole = Scratch::floats(depth * COLUMNS);
+            whole.fill(0);
+            read_panel(first, count, depth, cast_mut(&mut whole), read)?;
+            split::split_panel(isa, whole.as_floats(), cast_mut(panel));
+            Ok(())
+        })?;
+        Ok(Self { panels: Aligned::zeroed(0), split: OnceLock::from(split), channels, depth })
     }
 
     /// Output channels.
@@ -97,8 +130,9 @@ impl PackedF32 {
             // needs this very weight, and would wait for itself.
             let split = panels(self.channels, self.split_bytes(), &|first, _, panel| {
                 self.split_panel(isa, first, panel);
+                Ok(())
             });
-            let _ = self.split.set(split);
+            let _ = self.split.set(certain(split).0);
         }
     }
 
@@ -131,7 +165,8 @@ impl PackedF32 {
     pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
         let isa = isa();
-        if isa >= Isa::Amx && rows > AMX_ROWS && self.depth > 0 {
+        let only_split = self.panels.bytes().is_empty() && self.split.get().is_some();
+        if only_split || (isa >= Isa::Amx && rows > AMX_ROWS && self.depth > 0) {
             let right = Right {
                 numbers: Numbers::Split,
                 panels: self.split(isa),
@@ -150,4 +185,18 @@ impl PackedF32 {
         let left = Rows { values: input, depth: self.depth };
         product::run(&left, right, (rows, self.channels), out, epilogue);
     }
+}
+
+/// Reads up to 32 rows and lays them side by side: `panel[depth][32]`.
+fn read_panel<E>(
+    first: usize,
+    count: usize,
+    depth: usize,
+    panel: &mut [u32],
+    read: &ReadRows<'_, f32, E>,
+) -> Result<(), E> {
+    let mut rows = Scratch::floats(count * depth);
+    read(first, rows.as_floats())?;
+    interleave(cast(&rows), depth, panel);
+    Ok(())
 }

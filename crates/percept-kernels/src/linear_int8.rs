@@ -8,9 +8,9 @@
 use crate::epilogue::{COLUMNS, Epilogue, Place, Tile};
 use crate::isa::{Isa, isa};
 use crate::math::per_isa;
-use crate::packed::{check_weight, panels, rows_of};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
 use crate::product::{self, Left, Right};
-use crate::scratch::{Aligned, cast, cast_mut};
+use crate::scratch::{Aligned, Scratch, cast, cast_mut};
 use crate::tile::Numbers;
 
 /// A linear layer's weight in int8, packed once for [`PackedInt8::matmul`].
@@ -102,6 +102,30 @@ per_isa! {
     }
 }
 
+per_isa! {
+    /// Quantises a row of a weight to -127..=127; answers its scale.
+    fn quantise_weight(from: &[f32], codes: &mut [i8]) -> f32 {
+        let mut most = [0.0_f32; 16];
+        let (lines, rest) = from.as_chunks::<16>();
+        for line in lines {
+            for (most, value) in most.iter_mut().zip(line) {
+                *most = if value.abs() > *most { value.abs() } else { *most };
+            }
+        }
+        let most = most.iter().copied().chain(rest.iter().map(|value| value.abs())).fold(0.0_f32, f32::max);
+        let scale = if most > 0.0 { most / 127.0 } else { 1.0 };
+        // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low bits.
+        const SHIFT: f32 = 12_582_912.0;
+        for (code, value) in codes.iter_mut().zip(from) {
+            *code = ((value / scale).clamp(-127.0, 127.0) + SHIFT).to_bits() as i8;
+        }
+        scale
+    }
+}
+
+/// Fills the rows of one panel and their scales (see [`PackedInt8::pack`]).
+type FillPanel<'a, E> = dyn Fn(usize, usize, &mut [i8], &mut [f32; COLUMNS]) -> Result<(), E> + Sync + 'a;
+
 impl PackedInt8 {
     /// Quantises and packs a weight of `channels` outputs by `depth` inputs, row by row as PyTorch stores it.
     ///
@@ -110,19 +134,10 @@ impl PackedInt8 {
     #[must_use]
     pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        let largest = |channel: usize| {
-            weight[channel * depth..][..depth].iter().fold(0.0_f32, |most, value| most.max(value.abs()))
-        };
-        let scales: Vec<f32> = (0..channels)
-            .map(|channel| match largest(channel) {
-                most if most > 0.0 => most / 127.0,
-                _ => 1.0,
-            })
-            .collect();
-        let code = |channel: usize, p: usize| {
-            (weight[channel * depth + p] / scales[channel]).round_ties_even().clamp(-127.0, 127.0) as i8
-        };
-        Self::pack(channels, depth, &scales, &code)
+        certain(Self::from_rows(channels, depth, &|first, rows| {
+            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
+            Ok(())
+        }))
     }
 
     /// Packs a weight that is quantised already: `scales[c] * codes[c, p]`.
@@ -132,43 +147,72 @@ impl PackedInt8 {
     #[must_use]
     pub fn from_codes(codes: &[i8], scales: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(codes.len(), channels, depth);
-        assert_eq!(scales.len(), channels, "scales: one per output channel is wanted");
-        Self::pack(channels, depth, scales, &|channel, p| codes[channel * depth + p])
+        certain(Self::from_code_rows(scales, channels, depth, &|first, rows| {
+            rows.copy_from_slice(&codes[first * depth..][..rows.len()]);
+            Ok(())
+        }))
     }
 
-    fn pack(
+    /// Quantises and packs a weight whose rows are read a panel of 32 at a time, on all threads.
+    ///
+    /// # Errors
+    /// What `read` reports.
+    pub fn from_rows<E: Send>(channels: usize, depth: usize, read: &ReadRows<'_, f32, E>) -> Result<Self, E> {
+        let isa = isa();
+        Self::pack(channels, depth, &|first, count, codes, scales| {
+            let mut rows = Scratch::floats(count * depth);
+            read(first, rows.as_floats())?;
+            let lines = codes.chunks_exact_mut(padded(depth));
+            for ((row, line), scale) in rows.as_floats().chunks_exact(depth).zip(lines).zip(scales) {
+                *scale = quantise_weight(isa, row, &mut line[..depth]);
+            }
+            Ok(())
+        })
+    }
+
+    /// Packs a weight that is quantised already and whose rows are read a panel of 32 at a time, on all threads.
+    ///
+    /// # Errors
+    /// What `read` reports.
+    ///
+    /// # Panics
+    /// If there is not one scale per output channel.
+    pub fn from_code_rows<E: Send>(
+        scales: &[f32],
         channels: usize,
         depth: usize,
-        scales: &[f32],
-        code: &(impl Fn(usize, usize) -> i8 + Sync),
-    ) -> Self {
+        read: &ReadRows<'_, i8, E>,
+    ) -> Result<Self, E> {
+        assert_eq!(scales.len(), channels, "scales: one per output channel is wanted");
+        Self::pack(channels, depth, &|first, count, codes, own| {
+            own[..count].copy_from_slice(&scales[first..first + count]);
+            let mut rows = Scratch::bytes(count * depth);
+            let rows = &mut cast_mut::<i8>(&mut rows)[..count * depth];
+            read(first, rows)?;
+            let lines = codes.chunks_exact_mut(padded(depth));
+            rows.chunks_exact(depth).zip(lines).for_each(|(row, line)| line[..depth].copy_from_slice(row));
+            Ok(())
+        })
+    }
+
+    /// Packs panels: `fill(first_channel, channels, codes, scales)` writes the rows of one, zero padding
+    /// between them, and their scales.
+    fn pack<E: Send>(channels: usize, depth: usize, fill: &FillPanel<'_, E>) -> Result<Self, E> {
         assert!(depth <= 1 << 15, "at most 32768 input channels keep the 32-bit sums exact");
-        let panels = panels(channels, padded(depth) * COLUMNS, &|first, count, panel| {
-            let panel = cast_mut::<i8>(panel);
-            for (group, line) in panel.chunks_exact_mut(4 * COLUMNS).enumerate() {
-                for (c, four) in line[..4 * count].chunks_exact_mut(4).enumerate() {
-                    for (p, to) in (4 * group..depth).zip(four) {
-                        *to = code(first + c, p);
-                    }
-                }
+        let whole = padded(depth);
+        let (panels, lines) = panels(channels, whole * COLUMNS, &|first, count, panel| {
+            let mut codes = Scratch::bytes(count * whole);
+            codes.fill(0);
+            let (mut scales, mut sums) = ([0.0; COLUMNS], [0; COLUMNS]);
+            fill(first, count, cast_mut(&mut codes), &mut scales)?;
+            for (sum, row) in sums.iter_mut().zip(cast::<i8>(&codes).chunks_exact(whole)) {
+                *sum = row.iter().map(|q| i32::from(*q)).sum();
             }
-        });
-        let whole = channels.next_multiple_of(COLUMNS);
-        let mut sums = vec![0; whole];
-        let panel_bytes = padded(depth) * COLUMNS;
-        if panel_bytes > 0 {
-            for (bytes, sums) in panels.bytes().chunks_exact(panel_bytes).zip(sums.chunks_exact_mut(COLUMNS))
-            {
-                for line in cast::<i8>(bytes).chunks_exact(4 * COLUMNS) {
-                    for (sum, four) in sums.iter_mut().zip(line.chunks_exact(4)) {
-                        *sum += four.iter().map(|q| i32::from(*q)).sum::<i32>();
-                    }
-                }
-            }
-        }
-        let mut scales = scales.to_vec();
-        scales.resize(whole, 0.0);
-        Self { panels, channels, depth, scales, sums }
+            interleave(cast(&codes), whole / 4, cast_mut(panel));
+            Ok((scales, sums))
+        })?;
+        let (scales, sums): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
+        Ok(Self { panels, channels, depth, scales: scales.concat(), sums: sums.concat() })
     }
 
     /// Output channels.

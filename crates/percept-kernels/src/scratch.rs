@@ -1,7 +1,9 @@
 //! Scratch memory that is kept for the next call.
 
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 /// One cache line, so that every buffer starts on one.
 #[derive(Clone, Copy)]
@@ -73,23 +75,60 @@ impl Drop for Scratch {
 }
 
 /// A fixed block of plain numbers on a 64-byte boundary, for packed weights.
-#[derive(Clone)]
-pub(crate) struct Aligned(Vec<Line>);
+pub(crate) struct Aligned {
+    lines: NonNull<Line>,
+    count: usize,
+}
+
+// SAFETY: a block is owned memory without interior mutability, like `Vec<Line>`.
+unsafe impl Send for Aligned {}
+// SAFETY: as above.
+unsafe impl Sync for Aligned {}
 
 impl Aligned {
-    /// Zeroed memory of at least `length` bytes.
+    /// Zeroed memory of at least `length` bytes. It comes zeroed from the system, so that its pages are first
+    /// touched by the threads that fill them (`vec![]` would write all of it on this one).
     pub(crate) fn zeroed(length: usize) -> Self {
-        Self(vec![Line([0; 64]); length.div_ceil(64)])
+        let count = length.div_ceil(64);
+        if count == 0 {
+            return Self { lines: NonNull::dangling(), count };
+        }
+        let layout = Self::layout(count);
+        // SAFETY: the layout is not empty.
+        let lines = unsafe { alloc_zeroed(layout) };
+        let Some(lines) = NonNull::new(lines.cast()) else { handle_alloc_error(layout) };
+        Self { lines, count }
+    }
+
+    fn layout(count: usize) -> Layout {
+        Layout::array::<Line>(count).expect("packed weights are smaller than the address space")
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: lines are plain initialised bytes.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 64) }
+        // SAFETY: `count` lines of plain bytes, initialised to zero.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.count * 64) }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: lines are plain initialised bytes, borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * 64) }
+        // SAFETY: as for `bytes`, borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_ptr().cast(), self.count * 64) }
+    }
+}
+
+impl Clone for Aligned {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeroed(self.count * 64);
+        copy.bytes_mut().copy_from_slice(self.bytes());
+        copy
+    }
+}
+
+impl Drop for Aligned {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            // SAFETY: allocated in `zeroed` with this layout.
+            unsafe { dealloc(self.lines.as_ptr().cast(), Self::layout(self.count)) };
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod reference;
 
-use half::bf16;
-use percept_kernels::{Activation, Epilogue, PackedBf16, PackedF32, PackedInt8, Residual};
+use half::{bf16, f16};
+use percept_kernels::{Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, Residual};
 use reference::{activation, assert_close, numbers, on_each_isa, product};
 
 /// (m, n, k): ones, primes, sizes off the blocks of 12 and 32 rows, 32 columns, 32 and 64 deep, and depths
@@ -194,4 +194,54 @@ fn a_short_input_is_refused() {
 #[should_panic(expected = "bias")]
 fn a_short_bias_is_refused() {
     PackedF32::new(&[0.0; 32], 4, 8).matmul(&[0.0; 16], &mut [0.0; 8], &Epilogue::NONE.bias(Some(&[0.0; 3])));
+}
+
+#[test]
+fn halves_are_multiplied_as_the_numbers_they_are() {
+    for (m, n, k) in SHAPES.into_iter().filter(|(_, _, k)| *k > 0) {
+        let (input, old) = (numbers(m * k, 1), numbers(m * n, 6));
+        let halves: Vec<f16> = numbers(n * k, 2).into_iter().map(f16::from_f32).collect();
+        let weight: Vec<f32> = halves.iter().map(|v| v.to_f32()).collect();
+        let wanted = product(&input, &weight, n, k);
+        let (packed, prepared) = (PackedHalf::new(&halves, n, k), PackedHalf::new(&halves, n, k));
+        prepared.prepare();
+        on_each_isa(|isa| {
+            with_epilogues(m, n, |epilogue, what| {
+                let wanted = finished(&wanted, n, epilogue, &old);
+                for packed in [&packed, &prepared] {
+                    let mut out = old.clone();
+                    packed.matmul(&input, &mut out, epilogue);
+                    assert_close(&out, &wanted, rounding(k), &format!("{isa:?} {m}x{n}x{k} {what}"));
+                }
+            });
+        });
+    }
+}
+
+/// Where only the parts that AMX wants are kept, a few rows come out right too.
+#[test]
+fn a_weight_for_many_rows_takes_any_number_of_them() {
+    for (m, n, k) in SHAPES {
+        let (input, weight) = (numbers(m * k, 1), numbers(n * k, 2));
+        let wanted = product(&input, &weight, n, k);
+        let read = |first: usize, rows: &mut [f32]| {
+            rows.copy_from_slice(&weight[first * k..][..rows.len()]);
+            Ok::<_, std::convert::Infallible>(())
+        };
+        on_each_isa(|isa| {
+            let Ok(packed) = PackedF32::for_many_rows(n, k, &read);
+            let mut out = vec![0.0; m * n];
+            packed.matmul(&input, &mut out, &Epilogue::NONE);
+            assert_close(&out, &wanted, rounding(k), &format!("{isa:?} {m}x{n}x{k}"));
+        });
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_an_error() {
+    let read = |first: usize, _: &mut [f32]| if first >= 32 { Err(first) } else { Ok(()) };
+    assert_eq!(PackedF32::from_rows(100, 8, &read).err(), Some(32));
+    assert_eq!(PackedF32::for_many_rows(100, 8, &read).err(), Some(32));
+    assert_eq!(PackedBf16::from_rows(100, 8, &read).err(), Some(32));
+    assert_eq!(PackedInt8::from_rows(100, 8, &read).err(), Some(32));
 }

@@ -1,41 +1,85 @@
 //! `activation(x W^T + b) + residual` with packed weights.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 use percept_core::Precision;
-use percept_kernels::{Activation, Epilogue, PackedBf16, PackedF32, PackedInt8, Residual};
+use percept_kernels::{
+    Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
+};
 
 use super::whole;
 use crate::Result;
+use crate::weights::{Stack, Stored, WeightsError};
 
 /// A weight `[out, in]`, packed once in the number format that it is multiplied in.
 pub(crate) enum Packed {
     F32(PackedF32),
+    /// Multiplied in f32, kept in half precision as it was stored.
+    Half(PackedHalf),
     Bf16(PackedBf16),
     Int8(PackedInt8),
 }
 
 impl Packed {
-    /// Packs a weight, row by row as PyTorch stores it.
+    /// Packs a weight, row by row as PyTorch stores it, for products of many rows.
     pub(crate) fn new(weight: &[f32], output: usize, input: usize, precision: Precision) -> Self {
+        let read = |first: usize, rows: &mut [f32]| {
+            rows.copy_from_slice(&weight[first * input..][..rows.len()]);
+            Ok::<_, Infallible>(())
+        };
+        let Ok(packed) = Self::from_rows(output, input, precision, &read);
+        packed
+    }
+
+    /// Packs matrices as they are read, on all threads: they are in memory in their packed form only.
+    /// Where a few rows are multiplied at a time, f32 keeps a weight of halves in halves.
+    pub(crate) fn load(stack: &Stack, precision: Precision, few_rows: bool) -> Result<Self, WeightsError> {
+        let (output, input) = (stack.rows(), stack.depth());
+        let floats = |first: usize, rows: &mut [f32]| stack.read_floats(first, rows);
+        match (precision, stack.stored()) {
+            (Precision::Auto | Precision::F32, Some(Stored::F16)) if few_rows && input > 0 => {
+                PackedHalf::from_rows(output, input, &|first, rows| stack.read_halves(first, rows))
+                    .map(Self::Half)
+            }
+            (Precision::Auto | Precision::F32, _) if few_rows => {
+                PackedF32::from_rows(output, input, &floats).map(Self::F32)
+            }
+            (Precision::Int8, Some(Stored::Int8)) => {
+                let codes = |first: usize, rows: &mut [i8]| stack.read_codes(first, rows);
+                PackedInt8::from_code_rows(&stack.factors()?, output, input, &codes).map(Self::Int8)
+            }
+            _ => Self::from_rows(output, input, precision, &floats),
+        }
+    }
+
+    fn from_rows<E: Send>(
+        output: usize,
+        input: usize,
+        precision: Precision,
+        read: &ReadRows<'_, f32, E>,
+    ) -> Result<Self, E> {
         match precision {
-            Precision::Auto | Precision::F32 => Self::F32(PackedF32::new(weight, output, input)),
-            Precision::Bf16 => Self::Bf16(PackedBf16::new(weight, output, input)),
-            Precision::Int8 => Self::Int8(PackedInt8::new(weight, output, input)),
+            Precision::Auto | Precision::F32 => PackedF32::for_many_rows(output, input, read).map(Self::F32),
+            Precision::Bf16 => PackedBf16::from_rows(output, input, read).map(Self::Bf16),
+            Precision::Int8 => PackedInt8::from_rows(output, input, read).map(Self::Int8),
         }
     }
 
     /// Makes now, on all threads, what the first product of many rows would make on one.
     pub(crate) fn prepare(&self) {
-        if let Self::F32(packed) = self {
-            packed.prepare();
+        match self {
+            Self::F32(packed) => packed.prepare(),
+            Self::Half(packed) => packed.prepare(),
+            Self::Bf16(_) | Self::Int8(_) => {}
         }
     }
 
     pub(crate) fn input(&self) -> usize {
         match self {
             Self::F32(packed) => packed.depth(),
+            Self::Half(packed) => packed.depth(),
             Self::Bf16(packed) => packed.depth(),
             Self::Int8(packed) => packed.depth(),
         }
@@ -44,6 +88,7 @@ impl Packed {
     pub(crate) fn output(&self) -> usize {
         match self {
             Self::F32(packed) => packed.channels(),
+            Self::Half(packed) => packed.channels(),
             Self::Bf16(packed) => packed.channels(),
             Self::Int8(packed) => packed.channels(),
         }
@@ -52,6 +97,7 @@ impl Packed {
     fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         match self {
             Self::F32(packed) => packed.matmul(input, out, epilogue),
+            Self::Half(packed) => packed.matmul(input, out, epilogue),
             Self::Bf16(packed) => packed.matmul(input, out, epilogue),
             Self::Int8(packed) => packed.matmul(input, out, epilogue),
         }

@@ -1,22 +1,28 @@
 //! Weights by name, from any published layout: `safetensors` (whole or in shards) and CTranslate2's
 //! `model.bin`.
 //!
-//! Only the header of a file is read when it is opened; each tensor is read and turned into f32 when
-//! a layer asks for it, so a checkpoint is never in memory twice.
+//! Only the header of a file is read when it is opened; each tensor is read when a layer asks for it,
+//! and what is packed for a matrix product is read a few rows at a time. So a checkpoint is never in
+//! memory twice.
 
 mod ctranslate2;
+mod entry;
 mod safetensors;
+mod stack;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
 use percept_core::{Error, LocalModel, Precision};
+
+use entry::{Entry, read_at};
+
+pub use entry::Stored;
+pub(crate) use entry::Table;
+pub(crate) use stack::Stack;
 
 /// A weight that cannot be had, or does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -56,103 +62,6 @@ impl WeightsError {
     }
 }
 
-/// A number format that weights are stored in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// 32-bit float.
-    F32,
-    /// IEEE half.
-    F16,
-    /// Brain float.
-    Bf16,
-    /// Signed bytes; a row is divided by its scale to give floats.
-    Int8,
-    /// Something else: kept in the table, refused when it is asked for.
-    Other,
-}
-
-impl Stored {
-    fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-            Self::Int8 | Self::Other => 1,
-        }
-    }
-}
-
-/// Where a tensor lies.
-#[derive(Clone, Debug)]
-struct Entry {
-    file: Arc<File>,
-    stored: Stored,
-    shape: Vec<usize>,
-    /// In bytes from the start of the file.
-    offset: u64,
-    /// Of `Int8`: the tensor with one scale a row.
-    scale: Option<Box<Entry>>,
-}
-
-impl Entry {
-    /// Rows `start..start + len` of the first dimension.
-    fn rows(&self, start: usize, len: usize) -> Self {
-        let row = self.shape[1..].iter().product::<usize>() * self.stored.bytes();
-        let mut part = self.clone();
-        part.shape[0] = len;
-        part.offset += (start * row) as u64;
-        part.scale = self.scale.as_ref().map(|scale| Box::new(scale.rows(start, len)));
-        part
-    }
-
-    fn read(&self) -> Result<Vec<f32>, WeightsError> {
-        let count = self.shape.iter().product::<usize>();
-        let mut bytes = vec![0_u8; count * self.stored.bytes()];
-        read_at(&self.file, &mut bytes, self.offset)?;
-        let words = bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-        let mut values = vec![0_f32; count];
-        match self.stored {
-            Stored::F32 => {
-                for (value, b) in values.iter_mut().zip(bytes.chunks_exact(4)) {
-                    *value = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-                }
-            }
-            // The slice conversions use the processor's own instruction where it has one.
-            Stored::F16 => words.map(f16::from_bits).collect::<Vec<_>>().convert_to_f32_slice(&mut values),
-            Stored::Bf16 => words.map(bf16::from_bits).collect::<Vec<_>>().convert_to_f32_slice(&mut values),
-            Stored::Int8 => {
-                let scales = match &self.scale {
-                    Some(scale) => scale.read()?,
-                    None => return Err(WeightsError::Format("8-bit weights without a scale".into())),
-                };
-                let row = count / scales.len().max(1);
-                for (index, (value, byte)) in values.iter_mut().zip(&bytes).enumerate() {
-                    *value = f32::from(*byte as i8) / scales[index / row];
-                }
-            }
-            Stored::Other => return Err(WeightsError::Format("the number format is not a float".into())),
-        }
-        Ok(values)
-    }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let count = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        bytes = &mut bytes[count..];
-        offset += count as u64;
-    }
-    Ok(())
-}
-
 /// The tensors of a checkpoint under a prefix, as PyTorch's `state_dict` names them.
 #[derive(Clone, Debug)]
 pub struct Weights {
@@ -160,6 +69,7 @@ pub struct Weights {
     prefix: String,
     device: Device,
     precision: Precision,
+    few_rows: bool,
 }
 
 impl Weights {
@@ -185,7 +95,20 @@ impl Weights {
             prefix: String::new(),
             device: device.clone(),
             precision: Precision::F32,
+            few_rows: false,
         }
+    }
+
+    /// The same tensors for layers that multiply a few rows at a time, as in decoding. On the processor
+    /// they are then kept in the form that is smallest to read, not in the one that is fastest for
+    /// many rows.
+    pub fn for_few_rows(&self) -> Self {
+        Self { few_rows: true, ..self.clone() }
+    }
+
+    /// Whether layers multiply a few rows at a time.
+    pub(crate) fn serves_few_rows(&self) -> bool {
+        self.few_rows
     }
 
     /// The same tensors for layers that multiply in another number format, where the device is the
@@ -245,13 +168,23 @@ impl Weights {
 
     /// A tensor of that shape as f32 on the model's device.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, WeightsError> {
+        let values = self.entry(name, shape)?.read()?;
+        Tensor::from_vec(values, shape, &self.device).map_err(WeightsError::Engine)
+    }
+
+    /// A tensor `[rows, dim]` that stays where it is stored; its rows are read when they are wanted.
+    pub(crate) fn table(&self, name: &str, rows: usize, dim: usize) -> Result<Table, WeightsError> {
+        self.entry(name, &[rows, dim]).map(Table)
+    }
+
+    /// Where a tensor of that shape lies.
+    fn entry(&self, name: &str, shape: &[usize]) -> Result<Entry, WeightsError> {
         let name = self.full(name);
         let entry = self.table.get(&name).ok_or_else(|| WeightsError::Missing { name: name.clone() })?;
         if entry.shape != shape {
             return Err(WeightsError::Shape { name, wanted: shape.to_vec(), found: entry.shape.clone() });
         }
-        let values = entry.read()?;
-        Tensor::from_vec(values, shape, &self.device).map_err(WeightsError::Engine)
+        Ok(entry.clone())
     }
 
     /// Zeros, for a tensor that an architecture leaves out.

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use percept_backbone::decode::{Suppress, SuppressAtStart, softmax};
 use percept_backbone::mel::{MelFilters, log_mel};
-use percept_backbone::{Device, Tensor, Weights, compute_error, open_device};
+use percept_backbone::{Device, Tensor, Weights, compute_error, load_both, on_compute_threads, open_device};
 use percept_core::transcribe::{SAMPLE_RATE, TranscribeInput, TranscribeOptions, Transcript};
 use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Transcribe};
 
@@ -79,12 +79,14 @@ impl Whisper {
             let vocabulary = scope.spawn(|| {
                 Vocabulary::load(local, shape.vocabulary, decoding.multilingual, decoding.no_timestamps)
             });
-            let network = Encoder::load(&weights.at("model.encoder"), &shape)
-                .and_then(|encoder| Ok((encoder, Decoder::load(&weights.at("model.decoder"), &shape)?)));
+            let network = load_both(
+                || Encoder::load(&weights.at("model.encoder"), &shape),
+                || Decoder::load(&weights.at("model.decoder"), &shape),
+            );
             (vocabulary.join(), network)
         });
         let vocabulary = vocabulary.map_err(|_| Error::argument("the tokenizer is damaged"))??;
-        let (encoder, decoder) = network.map_err(weights_error)?;
+        let (encoder, decoder) = (network.0.map_err(weights_error)?, network.1.map_err(weights_error)?);
         let rules = Rules {
             suppress: Suppress(decoding.suppress.clone().unwrap_or_else(|| vocabulary.never_said())),
             at_start: SuppressAtStart(
@@ -180,7 +182,7 @@ impl Whisper {
 
 impl Model<Transcribe> for Whisper {
     fn predict(&self, inputs: &[TranscribeInput]) -> Result<Vec<Predicted<Transcript>>> {
-        inputs.iter().map(|input| Recording::new(self, input).run()).collect()
+        on_compute_threads(|| inputs.iter().map(|input| Recording::new(self, input).run()).collect())
     }
 
     fn raw(&self, input: &TranscribeInput) -> Result<Vec<RawTensor>> {

@@ -6,7 +6,7 @@
 use percept_backbone::decode::Decoder as Search;
 use percept_backbone::{
     Activation, AttentionNames, Block, BlockNames, BlockShape, Conv1d, Conv1dShape, Embedding, KeyValues,
-    LayerNorm, Linear, Result, Tensor, Weights, WeightsError,
+    LayerNorm, Linear, Result, Tensor, Weights, WeightsError, load_both,
 };
 
 use super::config::Shape;
@@ -51,7 +51,6 @@ impl Encoder {
             eps: EPS,
         };
         let layers = load_layers(weights, shape.encoder_layers, ENCODER_LAYER, block)?;
-        layers.iter().for_each(Block::prepare);
         Ok(Self {
             stem: [conv("conv1", shape.mel_bins, 1)?, conv("conv2", shape.dim, 2)?],
             // The stem's GELU is the exact one whatever the layers use (transformers says so too).
@@ -113,11 +112,15 @@ impl Decoder {
             activation: shape.activation,
             eps: EPS,
         };
-        let tokens = Embedding::load(&weights.at("embed_tokens"), shape.vocabulary, shape.dim)?;
-        let layers = load_layers(weights, shape.decoder_layers, DECODER_LAYER, block)?;
+        let weights = &weights.for_few_rows();
+        let (embedding, layers) = load_both(
+            || Embedding::load_tied(&weights.at("embed_tokens"), shape.vocabulary, shape.dim),
+            || load_layers(weights, shape.decoder_layers, DECODER_LAYER, block),
+        );
+        let ((tokens, head), layers) = (embedding?, layers?);
         layers.iter().filter_map(Block::cross).for_each(|cross| cross.attention.prepare_memory());
         Ok(Self {
-            head: tokens.tied_projection(weights.precision()).map_err(WeightsError::Engine)?,
+            head,
             tokens,
             positions: Embedding::load(&weights.at("embed_positions"), shape.target_positions, shape.dim)?,
             layers,
@@ -226,5 +229,5 @@ fn load_layers(
     shape: BlockShape,
 ) -> Result<Vec<Block>, WeightsError> {
     let weights = weights.at("layers");
-    (0..count).map(|layer| Block::load(&weights.at(layer.to_string()), names, shape)).collect()
+    percept_backbone::load_layers(count, |layer| Block::load(&weights.at(layer.to_string()), names, shape))
 }
