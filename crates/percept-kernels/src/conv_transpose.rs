@@ -191,7 +191,7 @@ impl Interleave<'_> {
                 let sources: [Option<&[f32]>; 4] =
                     std::array::from_fn(|r| if r < steps { self.source(item, channel, y, r) } else { None });
                 match sources {
-                    [Some(a), Some(b), None, None] => interleave_two(isa, a, b, line),
+                    [Some(a), Some(b), ..] if steps == 2 => interleave_two(isa, a, b, line),
                     [Some(a), Some(b), Some(c), Some(d)] => interleave_four(isa, [a, b, c, d], line),
                     _ => sources[..steps].iter().enumerate().for_each(|(r, s)| spread(*s, line, r, steps)),
                 }

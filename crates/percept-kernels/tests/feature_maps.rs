@@ -39,6 +39,9 @@ fn transposed_with_overlaps_gaps_and_padding() {
     // A kernel smaller than the stride leaves pixels that nothing reaches.
     transposed(ConvTransposeShape::square(3, 4, 2).stride(3).output_padding(2), 2, [3, 5]);
     transposed(ConvTransposeShape::square(3, 4, 1).stride(4), 1, [3, 5]);
+    // Of four remainders only the first two are reached.
+    let reached = ConvTransposeShape { dilation: [1, 3], ..ConvTransposeShape::square(1, 1, 2) };
+    transposed(reached.stride(4).padding(3), 1, [3, 3]);
     for dilation in [[2, 2], [3, 1], [2, 4]] {
         transposed(
             ConvTransposeShape { dilation, ..ConvTransposeShape::square(3, 4, 3).stride(2) },
