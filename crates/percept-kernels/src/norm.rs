@@ -1,4 +1,4 @@
-//! LayerNorm, RMSNorm and softmax over rows, one visit to memory each.
+//! LayerNorm, RMSNorm, L2 normalisation and softmax over rows, one visit to memory each.
 
 use crate::isa::isa;
 use crate::math::{exp, mul_add, per_isa};
@@ -25,7 +25,7 @@ fn for_rows(out: &mut [f32], width: usize, cost: usize, work: &(dyn Fn(usize, &m
 
 /// Sums in 32 lanes, so that the order of additions does not wait for itself.
 #[inline(always)]
-fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; 32];
     let (lines, rest) = values.as_chunks::<32>();
     for line in lines {
@@ -128,6 +128,23 @@ per_isa! {
             }
             None => out.iter_mut().zip(row).for_each(|(o, x)| *o = x * factor),
         }
+    }
+}
+
+/// `out = x / max(length of x, eps)` for each row of `width`, as `torch.nn.functional.normalize`.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn l2_norm(input: &[f32], width: usize, eps: f32, out: &mut [f32]) {
+    check(input, width, [None, None], out);
+    let isa = isa();
+    for_rows(out, width, 3, &|row, out| l2_norm_row(isa, &input[row * width..][..width], eps, out));
+}
+
+per_isa! {
+    fn l2_norm_row(row: &[f32], eps: f32, out: &mut [f32]) {
+        let factor = 1.0 / sum_of(row, |x| x * x).sqrt().max(eps);
+        out.iter_mut().zip(row).for_each(|(o, x)| *o = x * factor);
     }
 }
 

@@ -2,72 +2,12 @@
 
 mod reference;
 
-use percept_kernels::{Activation, ConvShape, Epilogue, PackedConv, Residual};
-use reference::{activation, assert_close, numbers, on_each_isa};
-
-/// The definition, in f64.
-fn plain(shape: &ConvShape, input: &[f32], weight: &[f32], batch: usize, size: [usize; 2]) -> Vec<f64> {
-    let [rows, columns] = shape.output(size);
-    let (ins, outs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
-    let mut out = Vec::new();
-    for item in 0..batch {
-        for channel in 0..shape.out_channels {
-            for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
-                let mut sum = 0.0;
-                for i in 0..ins {
-                    for ky in 0..shape.kernel[0] {
-                        for kx in 0..shape.kernel[1] {
-                            let iy = y * shape.stride[0] + ky * shape.dilation[0];
-                            let ix = x * shape.stride[1] + kx * shape.dilation[1];
-                            let (iy, ix) =
-                                (iy.wrapping_sub(shape.padding[0]), ix.wrapping_sub(shape.padding[1]));
-                            if iy < size[0] && ix < size[1] {
-                                let plane = item * shape.in_channels + channel / outs * ins + i;
-                                let w = ((channel * ins + i) * shape.kernel[0] + ky) * shape.kernel[1] + kx;
-                                sum += f64::from(input[(plane * size[0] + iy) * size[1] + ix])
-                                    * f64::from(weight[w]);
-                            }
-                        }
-                    }
-                }
-                out.push(sum);
-            }
-        }
-    }
-    out
-}
+use percept_kernels::{Activation, ConvShape, Epilogue, PackedConv};
+use reference::convolution;
 
 #[track_caller]
 fn check(shape: ConvShape, batch: usize, size: [usize; 2]) {
-    let depth = shape.in_channels / shape.groups * shape.kernel[0] * shape.kernel[1];
-    let input = numbers(batch * shape.in_channels * size[0] * size[1], 1);
-    let weight = numbers(shape.out_channels * depth, 2);
-    let (bias, scale) = (numbers(shape.out_channels, 3), numbers(shape.out_channels, 4));
-    let bare = plain(&shape, &input, &weight, batch, size);
-    let residual = numbers(bare.len(), 5);
-    let packed = PackedConv::new(&weight, shape);
-    let pixels = bare.len() / batch / shape.out_channels;
-    let epilogue = Epilogue::NONE.bias(Some(&bias)).activation(Activation::Silu).scale(Some(&scale));
-    let full: Vec<f64> = bare
-        .iter()
-        .enumerate()
-        .map(|(i, v)| {
-            let c = i / pixels % shape.out_channels;
-            f64::from(residual[i])
-                + f64::from(scale[c]) * activation(Activation::Silu, v + f64::from(bias[c]))
-        })
-        .collect();
-    on_each_isa(|isa| {
-        let what = format!("{isa:?} {shape:?} {batch} {size:?}");
-        let mut out = vec![9.0; bare.len()];
-        packed.apply(&input, batch, size, &mut out, &Epilogue::NONE);
-        assert_close(&out, &bare, 1e-5, &what);
-        packed.apply(&input, batch, size, &mut out, &epilogue.residual(Residual::Add(&residual)));
-        assert_close(&out, &full, 1e-5, &what);
-        out.copy_from_slice(&residual);
-        packed.apply(&input, batch, size, &mut out, &epilogue.residual(Residual::InPlace));
-        assert_close(&out, &full, 1e-5, &what);
-    });
+    convolution::check(shape, batch, size, Activation::Silu);
 }
 
 #[test]

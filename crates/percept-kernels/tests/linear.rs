@@ -4,7 +4,8 @@ mod reference;
 
 use half::{bf16, f16};
 use percept_kernels::{Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, Residual};
-use reference::{activation, assert_close, numbers, on_each_isa, product};
+use reference::linear::{finished, largest, product, quantised, rounding};
+use reference::{assert_close, numbers, on_each_isa};
 
 /// (m, n, k): ones, primes, sizes off the blocks of 12 and 32 rows, 32 columns, 32 and 64 deep, and depths
 /// that AMX takes in several rounds.
@@ -27,33 +28,6 @@ const SHAPES: [(usize, usize, usize); 17] = [
     (40, 70, 1300),
     (35, 33, 2401),
 ];
-
-/// Rounding error of a sum of `k` products of numbers below 1, added one by one in f32.
-fn rounding(k: usize) -> f64 {
-    2e-6 * (k as f64).sqrt().max(2.0)
-}
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0_f64, |most, value| most.max(value.abs()))
-}
-
-/// Every form of epilogue, applied to a product in f64.
-fn finished(product: &[f64], n: usize, epilogue: &Epilogue<'_>, old: &[f32]) -> Vec<f64> {
-    let value = |slice: Option<&[f32]>, column: usize, default: f64| {
-        slice.map_or(default, |values| f64::from(values[column]))
-    };
-    let each = product.iter().enumerate().map(|(index, x)| {
-        let column = index % n;
-        let inner = activation(epilogue.activation, x + value(epilogue.bias, column, 0.0));
-        let residual = match epilogue.residual {
-            Residual::None => 0.0,
-            Residual::Add(values) => f64::from(values[index]),
-            Residual::InPlace => f64::from(old[index]),
-        };
-        residual + value(epilogue.scale, column, 1.0) * inner
-    });
-    each.collect()
-}
 
 /// Runs `check` with a number of epilogues for outputs of `m` x `n`.
 fn with_epilogues(m: usize, n: usize, mut check: impl FnMut(&Epilogue<'_>, &str)) {
@@ -79,7 +53,7 @@ fn f32_is_the_product_in_f64() {
             with_epilogues(m, n, |epilogue, what| {
                 let mut out = old.clone();
                 packed.matmul(&input, &mut out, epilogue);
-                let wanted = finished(&wanted, n, epilogue, &old);
+                let wanted = finished(&wanted, |i| i % n, epilogue, &old);
                 assert_close(&out, &wanted, rounding(k), &format!("{isa:?} {m}x{n}x{k} {what}"));
             });
         });
@@ -114,29 +88,11 @@ fn bf16_is_the_product_of_rounded_numbers() {
             with_epilogues(m, n, |epilogue, what| {
                 let mut out = old.clone();
                 packed.matmul(&input, &mut out, epilogue);
-                let wanted = finished(&wanted, n, epilogue, &old);
+                let wanted = finished(&wanted, |i| i % n, epilogue, &old);
                 assert_close(&out, &wanted, rounding(k), &format!("{isa:?} {m}x{n}x{k} {what}"));
             });
         });
     }
-}
-
-/// The product of the quantised numbers, as the module documents the quantisation, in f64.
-fn quantised(input: &[f32], codes: &[i8], scales: &[f32], n: usize, k: usize) -> Vec<f64> {
-    let weight: Vec<f32> = codes.iter().map(|q| f32::from(*q)).collect();
-    let mut rounded = Vec::new();
-    for row in input.chunks_exact(k) {
-        let low = row.iter().fold(0.0_f32, |a, b| a.min(*b));
-        let high = row.iter().fold(0.0_f32, |a, b| a.max(*b));
-        let scale = if high > low { (high - low) / 255.0 } else { 1.0 };
-        let zero = (-low / scale).round();
-        rounded.extend(row.iter().map(|v| ((v / scale + zero).round().clamp(0.0, 255.0) - zero) * scale));
-    }
-    let mut out = product(&rounded, &weight, n, k);
-    for row in out.chunks_exact_mut(n) {
-        row.iter_mut().zip(scales).for_each(|(value, scale)| *value *= f64::from(*scale));
-    }
-    out
 }
 
 #[test]
@@ -162,7 +118,7 @@ fn int8_is_the_product_of_quantised_numbers() {
                 let mut out = old.clone();
                 packed.matmul(&input, &mut out, epilogue);
                 let product: Vec<f64> = bare.iter().map(|v| f64::from(*v)).collect();
-                let wanted = finished(&product, n, epilogue, &old);
+                let wanted = finished(&product, |i| i % n, epilogue, &old);
                 let tolerance = 2e-6 * largest(&product).max(1.0);
                 assert_close(&out, &wanted, tolerance, &format!("{isa:?} {m}x{n}x{k} {what}"));
             });
@@ -207,7 +163,7 @@ fn halves_are_multiplied_as_the_numbers_they_are() {
         prepared.prepare();
         on_each_isa(|isa| {
             with_epilogues(m, n, |epilogue, what| {
-                let wanted = finished(&wanted, n, epilogue, &old);
+                let wanted = finished(&wanted, |i| i % n, epilogue, &old);
                 for packed in [&packed, &prepared] {
                     let mut out = old.clone();
                     packed.matmul(&input, &mut out, epilogue);

@@ -2,7 +2,7 @@
 
 mod reference;
 
-use percept_kernels::{Activation, add, exponential, layer_norm, multiply, rms_norm, softmax};
+use percept_kernels::{Activation, add, exponential, l2_norm, layer_norm, multiply, rms_norm, softmax};
 use reference::{activation, assert_close, numbers, on_each_isa};
 
 const WIDTHS: [usize; 8] = [1, 2, 15, 16, 33, 97, 384, 1501];
@@ -58,6 +58,26 @@ fn rms_norm_is_its_definition() {
             let mut out = vec![0.0; input.len()];
             rms_norm(&input, width, Some(&weight), 1e-6, &mut out);
             assert_close(&out, &wanted, 2e-6, &format!("{isa:?} {width}"));
+        });
+    }
+}
+
+#[test]
+fn l2_norm_is_its_definition() {
+    for width in WIDTHS {
+        let mut input = rows(width);
+        input[..width].fill(0.0);
+        let wanted: Vec<f64> = input
+            .chunks_exact(width)
+            .flat_map(|row| {
+                let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+                row.iter().map(move |v| f64::from(*v) / length.max(1e-12))
+            })
+            .collect();
+        on_each_isa(|isa| {
+            let mut out = vec![9.0; input.len()];
+            l2_norm(&input, width, 1e-12, &mut out);
+            assert_close(&out, &wanted, 1e-6, &format!("{isa:?} {width}"));
         });
     }
 }

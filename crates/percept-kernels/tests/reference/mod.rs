@@ -1,6 +1,13 @@
 //! Plain f64 references and reproducible numbers.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod attention;
+pub(crate) mod convolution;
+pub(crate) mod draw;
+pub(crate) mod feature_maps;
+pub(crate) mod linear;
+pub(crate) mod sampling;
+
 use percept_kernels::{Activation, Isa, available, with_isa};
 
 /// xorshift numbers in -1..1.
@@ -46,18 +53,6 @@ pub(crate) fn activation(kind: Activation, x: f64) -> f64 {
         Activation::Sigmoid => sigmoid(x),
         Activation::Tanh => x.tanh(),
     }
-}
-
-/// `input[m, k] x weight[n, k]^T` in f64.
-pub(crate) fn product(input: &[f32], weight: &[f32], n: usize, k: usize) -> Vec<f64> {
-    let m = input.len() / k;
-    let mut out = Vec::with_capacity(m * n);
-    for row in input.chunks_exact(k) {
-        for column in weight.chunks_exact(k) {
-            out.push(row.iter().zip(column).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum());
-        }
-    }
-    out
 }
 
 /// Runs `check` on every instruction set that this machine has.
