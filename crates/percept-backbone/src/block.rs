@@ -7,28 +7,9 @@ use crate::Result;
 use crate::activation::Activation;
 use crate::attention::{Attention, AttentionNames, KeyValues, See};
 use crate::linear::Linear;
+use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
 use crate::weights::{Weights, WeightsError};
-
-/// Two matrices with a non-linearity between them.
-#[derive(Clone, Debug)]
-pub struct Mlp {
-    up: Linear,
-    down: Linear,
-    activation: Activation,
-}
-
-impl Mlp {
-    /// From its two matrices.
-    pub fn new(up: Linear, down: Linear, activation: Activation) -> Self {
-        Self { up, down, activation }
-    }
-
-    /// Of `x` `[.., dim]`, added to `residual`.
-    pub fn forward_onto(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.down.forward_onto(&self.up.forward_activated(x, self.activation)?, residual)
-    }
-}
 
 /// How a checkpoint names the parts of a layer.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +90,7 @@ impl Block {
     /// Gets ready for many rows, as a layer of an encoder.
     pub fn prepare(&self) {
         self.attention.prepare();
-        [&self.mlp.up, &self.mlp.down].into_iter().for_each(Linear::prepare);
+        self.mlp.prepare();
     }
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
