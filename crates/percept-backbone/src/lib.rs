@@ -16,6 +16,7 @@ mod linear;
 pub mod mel;
 mod mlp;
 mod norm;
+pub mod vit;
 mod weights;
 
 pub use activation::Activation;
