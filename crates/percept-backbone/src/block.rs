@@ -7,28 +7,9 @@ use crate::Result;
 use crate::activation::Activation;
 use crate::attention::{Attention, AttentionNames, KeyValues, See};
 use crate::linear::Linear;
+use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
 use crate::weights::{Weights, WeightsError};
-
-/// Two matrices with a non-linearity between them.
-#[derive(Clone, Debug)]
-pub struct Mlp {
-    up: Linear,
-    down: Linear,
-    activation: Activation,
-}
-
-impl Mlp {
-    /// From its two matrices.
-    pub fn new(up: Linear, down: Linear, activation: Activation) -> Self {
-        Self { up, down, activation }
-    }
-
-    /// Of `x` `[.., dim]`, added to `residual`.
-    pub fn forward_onto(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.down.forward_onto(&self.up.forward_activated(x, self.activation)?, residual)
-    }
-}
 
 /// How a checkpoint names the parts of a layer.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +24,13 @@ pub struct BlockNames {
     pub up: &'static str,
     /// The second matrix of the MLP.
     pub down: &'static str,
+    /// The matrix whose activated output gates that of `up`, where the MLP has one.
+    pub gate: Option<&'static str>,
     /// The norm that goes with the MLP.
     pub mlp_norm: &'static str,
+    /// The factors by channel of the attention's and of the MLP's output, where the layer has them
+    /// (layer scale, Touvron et al. 2021, arXiv 2103.17239).
+    pub scales: Option<(&'static str, &'static str)>,
     /// The matrices of both attentions.
     pub matrices: AttentionNames,
 }
@@ -81,6 +67,8 @@ pub struct Block {
     cross: Option<Cross>,
     mlp: Mlp,
     mlp_norm: LayerNorm,
+    /// Of the attention's and the MLP's output, each `[dim]`.
+    scales: Option<(Tensor, Tensor)>,
 }
 
 impl Block {
@@ -93,35 +81,43 @@ impl Block {
             Some((name, cross_norm)) => Some(Cross { attention: attention(name)?, norm: norm(cross_norm)? }),
             None => None,
         };
+        let up = Linear::load(&weights.at(names.up), dim, hidden)?;
+        let down = Linear::load(&weights.at(names.down), hidden, dim)?;
+        let mlp = match names.gate {
+            Some(gate) => Mlp::gated(Linear::load(&weights.at(gate), dim, hidden)?, up, down, activation),
+            None => Mlp::new(up, down, activation),
+        };
+        let scales = match names.scales {
+            Some((attention, mlp)) => Some((weights.get(attention, &[dim])?, weights.get(mlp, &[dim])?)),
+            None => None,
+        };
         Ok(Self {
             attention: attention(names.attention)?,
             attention_norm: norm(names.attention_norm)?,
             cross,
-            mlp: Mlp::new(
-                Linear::load(&weights.at(names.up), dim, hidden)?,
-                Linear::load(&weights.at(names.down), hidden, dim)?,
-                activation,
-            ),
+            mlp,
             mlp_norm: norm(names.mlp_norm)?,
+            scales,
         })
     }
 
     /// Gets ready for many rows, as a layer of an encoder.
     pub fn prepare(&self) {
         self.attention.prepare();
-        [&self.mlp.up, &self.mlp.down].into_iter().for_each(Linear::prepare);
+        self.mlp.prepare();
     }
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.attention.over_itself(&self.attention_norm.forward(x)?, See::All, x)?;
-        self.feed_forward(&x)
+        let normed = self.attention_norm.forward(x)?;
+        let attend = |residual: &Tensor| self.attention.over_itself(&normed, See::All, residual);
+        self.feed_forward(&onto(x, self.attention_scale(), attend)?)
     }
 
     /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and
     /// the memory, where the layer looks at one.
     pub fn step(&self, x: &Tensor, cache: &mut KeyValues, memory: Option<&KeyValues>) -> Result<Tensor> {
-        let mut x = self.attention.over_past(&self.attention_norm.forward(x)?, cache, x)?;
+        let mut x = self.over_past(x, cache)?;
         if let (Some(cross), Some(memory)) = (&self.cross, memory) {
             x = cross.attention.over_memory(&cross.norm.forward(&x)?, memory, &x)?;
         }
@@ -136,7 +132,7 @@ impl Block {
         cache: &mut KeyValues,
         memory: &KeyValues,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let mut x = self.attention.over_past(&self.attention_norm.forward(x)?, cache, x)?;
+        let mut x = self.over_past(x, cache)?;
         let mut gaze = None;
         if let Some(cross) = &self.cross {
             let normed = cross.norm.forward(&x)?;
@@ -151,7 +147,27 @@ impl Block {
         self.cross.as_ref()
     }
 
+    fn over_past(&self, x: &Tensor, cache: &mut KeyValues) -> Result<Tensor> {
+        let normed = self.attention_norm.forward(x)?;
+        onto(x, self.attention_scale(), |residual| self.attention.over_past(&normed, cache, residual))
+    }
+
+    fn attention_scale(&self) -> Option<&Tensor> {
+        self.scales.as_ref().map(|(attention, _)| attention)
+    }
+
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.mlp.forward_onto(&self.mlp_norm.forward(x)?, x)
+        let normed = self.mlp_norm.forward(x)?;
+        let scale = self.scales.as_ref().map(|(_, mlp)| mlp);
+        onto(x, scale, |residual| self.mlp.forward_onto(&normed, residual))
+    }
+}
+
+/// `x + scale * part`, where `part` adds what it computes to its argument. Without a scale nothing
+/// is done beyond that.
+fn onto(x: &Tensor, scale: Option<&Tensor>, part: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match scale {
+        Some(scale) => x + part(&x.zeros_like()?)?.broadcast_mul(scale)?,
+        None => part(x),
     }
 }

@@ -13,17 +13,22 @@ mod cpu;
 pub mod decode;
 mod device;
 mod linear;
+mod machine;
 pub mod mel;
+mod mlp;
 mod norm;
+pub mod vit;
 mod weights;
 
 pub use activation::Activation;
 pub use attention::{Attention, AttentionNames, KeyValues, See, scaled_dot_product_attention};
-pub use block::{Block, BlockNames, BlockShape, Cross, Mlp};
+pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use conv::{Conv1d, Conv1dShape};
 pub use device::{compute_error, instruction_set, load_both, load_layers, on_compute_threads, open_device};
 pub use linear::{Embedding, Linear};
+pub use machine::{Machine, Rates};
+pub use mlp::Mlp;
 pub use norm::LayerNorm;
 pub use weights::{Stored, Weights, WeightsError};
 

@@ -13,6 +13,21 @@ pub enum Refetch {
     Everything,
 }
 
+/// Where models are kept, and whether they may be fetched.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CacheSummary {
+    /// The standard Hugging Face cache.
+    pub path: PathBuf,
+    /// Our own folder, with the lock file and what came out of packages.
+    pub home: PathBuf,
+    /// Bytes that this user may still write where the cache lies, if the system tells.
+    pub free_bytes: Option<u64>,
+    /// Whether no socket is opened.
+    pub offline: bool,
+    /// The Hub that models are fetched from.
+    pub endpoint: String,
+}
+
 /// A line of `percept models list`, and the head of `show`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelSummary {

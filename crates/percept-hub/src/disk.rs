@@ -35,6 +35,12 @@ impl SharedPermissions for tempfile::Builder<'_, '_> {
     }
 }
 
+/// Bytes that this user may still write below a folder, which need not be there yet.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.is_dir());
+    fs2::available_space(there.unwrap_or(Path::new("."))).ok()
+}
+
 /// A lock between processes, held until it is dropped.
 pub(crate) struct Guard(#[expect(dead_code, reason = "the file is the lock")] File);
 

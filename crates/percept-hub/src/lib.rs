@@ -31,7 +31,9 @@ mod registry;
 mod remote;
 mod snapshot;
 
-pub use answers::{FileCheck, ModelFile, ModelSummary, PulledModel, Refetch, RemovedModel, VerifiedModel};
+pub use answers::{
+    CacheSummary, FileCheck, ModelFile, ModelSummary, PulledModel, Refetch, RemovedModel, VerifiedModel,
+};
 pub use hub::Hub;
 pub use options::{HubOptions, Limits, ProxyChoice, Token};
 pub use progress::{Event, Progress, Silent};

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use percept_core::{Error, Result, SourceKind};
 
-use crate::answers::{FileCheck, ModelFile, ModelSummary, PulledModel, Refetch, RemovedModel, VerifiedModel};
+use crate::answers::{
+    CacheSummary, FileCheck, ModelFile, ModelSummary, PulledModel, Refetch, RemovedModel, VerifiedModel,
+};
 use crate::cache::{CachedRepository, promise_of};
 use crate::digest::{Promise, sha256_of};
+use crate::disk;
 use crate::hub::{Hub, Label, Target, Wanted};
 use crate::locate::Located;
 use crate::lockfile::Contents;
@@ -27,6 +30,17 @@ impl Hub {
         });
         let all = known.chain(others).filter(|wanted| task.is_none() || wanted.task.as_deref() == task);
         Ok(all.map(|wanted| self.summary(&wanted, &contents)).collect())
+    }
+
+    /// Where models are kept, and whether they may be fetched.
+    pub fn cache(&self) -> CacheSummary {
+        CacheSummary {
+            path: self.options.hf_cache.clone(),
+            home: self.options.home.clone(),
+            free_bytes: disk::free_bytes(&self.options.hf_cache),
+            offline: self.options.offline,
+            endpoint: self.options.endpoint.clone(),
+        }
     }
 
     /// One model, with its files.

@@ -20,10 +20,12 @@
 //! writes files, [`flow`] drives many items, and each task has a module.
 #![forbid(unsafe_code)]
 
+mod build;
 mod envelope;
 mod load;
 pub mod transcribe;
 
+pub use percept_backbone::{Machine, Rates};
 pub use percept_core::{
     Arch, Device, Error, LocalModel, Model, ModelSpec, Precision, Predicted, Prediction, RawTensor,
     RawValues, Result, Runtime, SourceKind, Task, Timings, write,
@@ -32,5 +34,6 @@ pub use percept_flow as flow;
 pub use percept_hub as hub;
 pub use percept_media as media;
 
+pub use build::Build;
 pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Models(ModelsArguments),
     /// Time a model by stages; prints JSON.
     Bench(BenchArguments),
+    /// What this machine, this build and the caches are; measures the processor.
+    Doctor(DoctorArguments),
     /// Print completions for a shell.
     Completions(CompletionsArguments),
     /// Print the manual page.
@@ -104,6 +106,20 @@ pub(crate) struct BenchArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) compute: Compute,
+    #[command(flatten)]
+    pub(crate) fetching: Fetching,
+    #[command(flatten)]
+    pub(crate) progress: ProgressChoice,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Threads of the measurement; all processors when absent.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
     #[command(flatten)]
     pub(crate) fetching: Fetching,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use percept::hub::{Hub, ModelSummary, Refetch};
 
 use super::setup;
 use crate::args::{ModelsAction, ModelsArguments};
-use crate::report;
+use crate::report::{self, size};
 
 pub(crate) fn run(arguments: &ModelsArguments) -> Result<ExitCode> {
     let hub = setup::hub(&arguments.fetching, &arguments.progress);
@@ -145,13 +145,5 @@ fn count(parameters: u64) -> String {
         millions if millions >= 1000.0 => format!("{:.2} B", millions / 1000.0),
         millions if millions >= 10.0 => format!("{millions:.0} M"),
         millions => format!("{millions:.1} M"),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes as f64 / 1e6 {
-        mega if mega >= 1000.0 => format!("{:.2} GB", mega / 1000.0),
-        mega if mega >= 1.0 => format!("{mega:.0} MB"),
-        mega => format!("{:.0} kB", mega * 1000.0),
     }
 }

@@ -72,6 +72,15 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String> {
         .map_err(|error| Error::argument(format!("the result cannot be written as JSON: {error}")))
 }
 
+/// `75 MB`, `1.62 GB`.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes as f64 / 1e6 {
+        mega if mega >= 1000.0 => format!("{:.2} GB", mega / 1000.0),
+        mega if mega >= 1.0 => format!("{mega:.0} MB"),
+        mega => format!("{:.0} kB", mega * 1000.0),
+    }
+}
+
 /// Colour on a terminal, unless `NO_COLOR` is set.
 fn painted(text: &str, code: &str) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -4,6 +4,7 @@
 
 mod batch;
 mod codes;
+mod doctor;
 mod outputs;
 mod project;
 mod real;

@@ -19,6 +19,8 @@ const ENCODER_LAYER: BlockNames = BlockNames {
     cross: None,
     up: "fc1",
     down: "fc2",
+    gate: None,
+    scales: None,
     mlp_norm: "final_layer_norm",
     matrices: AttentionNames::PROJ,
 };
