@@ -170,13 +170,29 @@ impl AttentionNames {
 /// Multi-head attention with its four matrices.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    query: Linear,
-    /// Keys and values have one input, so their matrices are one.
-    key_value: Linear,
+    input: Projections,
     output: Linear,
     heads: usize,
     scale: f64,
     precision: Precision,
+}
+
+/// Matrices of one input are one.
+#[derive(Clone, Debug)]
+enum Projections {
+    /// Queries, keys and values come of the same.
+    Own(Linear),
+    /// Keys and values come of a memory.
+    Memory { query: Linear, key_value: Linear },
+}
+
+/// Whose keys and values an attention looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Those of its own input.
+    Itself,
+    /// Those of a memory.
+    Memory,
 }
 
 impl Attention {
@@ -184,16 +200,23 @@ impl Attention {
     pub fn load(
         weights: &Weights,
         names: AttentionNames,
+        over: Over,
         dim: usize,
         heads: usize,
     ) -> Result<Self, WeightsError> {
         if heads == 0 || !dim.is_multiple_of(heads) {
             return Err(WeightsError::Format(format!("{dim} channels do not divide into {heads} heads")));
         }
-        let key_value = [weights.at(names.key), weights.at(names.value)];
+        let all = [names.query, names.key, names.value].map(|name| weights.at(name));
+        let input = match over {
+            Over::Itself => Projections::Own(Linear::load_stacked(&all, dim, dim)?),
+            Over::Memory => Projections::Memory {
+                query: Linear::load(&all[0], dim, dim)?,
+                key_value: Linear::load_stacked(&all[1..], dim, dim)?,
+            },
+        };
         Ok(Self {
-            query: Linear::load(&weights.at(names.query), dim, dim)?,
-            key_value: Linear::load_stacked(&key_value, dim, dim)?,
+            input,
             output: Linear::load(&weights.at(names.output), dim, dim)?,
             heads,
             scale: ((dim / heads) as f64).powf(-0.5),
@@ -203,41 +226,58 @@ impl Attention {
 
     /// Gets the matrices of keys and values ready for many rows.
     pub fn prepare_memory(&self) {
-        self.key_value.prepare();
+        if let Projections::Memory { key_value, .. } = &self.input {
+            key_value.prepare();
+        }
     }
 
     /// Gets all matrices ready for many rows.
     pub fn prepare(&self) {
-        [&self.query, &self.key_value, &self.output].into_iter().for_each(Linear::prepare);
+        match &self.input {
+            Projections::Own(all) => all.prepare(),
+            Projections::Memory { query, key_value } => {
+                [query, key_value].into_iter().for_each(Linear::prepare)
+            }
+        }
+        self.output.prepare();
     }
 
     /// Of `x` with itself, added to `residual`: `[batch, time, dim]` to the same.
     pub fn over_itself(&self, x: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
-        let (keys, values) = self.keys_values(x)?;
-        self.mix(x, &keys, &values, see, residual)
+        let [queries, keys, values] = self.project(x)?;
+        self.mix(&queries, &keys, &values, see, residual)
     }
 
     /// Of new positions `[batch, new, dim]` with themselves and all that came before, added to
     /// `residual`; the cache grows by the new ones.
     pub fn over_past(&self, x: &Tensor, cache: &mut KeyValues, residual: &Tensor) -> Result<Tensor> {
-        let (keys, values) = self.keys_values(x)?;
+        let [queries, keys, values] = self.project(x)?;
         cache.append(&keys, &values)?;
         let (keys, values) = cache.filled()?;
-        self.mix(x, &keys, &values, See::Past, residual)
+        self.mix(&queries, &keys, &values, See::Past, residual)
     }
 
     /// The keys and values of a memory `[batch, positions, dim]`, for [`Attention::over_memory`].
     pub fn remember(&self, memory: &Tensor) -> Result<KeyValues> {
-        let (keys, values) = self.keys_values(memory)?;
         let lay = |x: &Tensor| x.transpose(1, 2)?.contiguous();
-        Ok(KeyValues { keys: lay(&keys)?, values: lay(&values)?, len: memory.dim(1)? })
+        let (keys, values) = match &self.input {
+            Projections::Own(_) => {
+                let [_, keys, values] = self.project(memory)?;
+                (lay(&keys)?, lay(&values)?)
+            }
+            Projections::Memory { key_value, .. } => {
+                let [keys, values] = self.parts(&key_value.forward(memory)?)?;
+                (lay(&keys)?, lay(&values)?)
+            }
+        };
+        Ok(KeyValues { keys, values, len: memory.dim(1)? })
     }
 
     /// Of `x` `[batch, time, dim]` with a memory, added to `residual`. A memory of batch 1 serves
     /// every row of `x`.
     pub fn over_memory(&self, x: &Tensor, memory: &KeyValues, residual: &Tensor) -> Result<Tensor> {
         let (keys, values) = memory.filled()?;
-        self.mix(x, &keys, &values, See::All, residual)
+        self.mix(&self.queries(x)?, &keys, &values, See::All, residual)
     }
 
     /// How much each position of `x` looks at each position of the memory, by head:
@@ -246,22 +286,36 @@ impl Attention {
         attention_probabilities(&self.queries(x)?, &memory.filled()?.0, self.scale, None, See::All)
     }
 
-    fn mix(&self, x: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
-        let mixed =
-            scaled_dot_product_attention(&self.queries(x)?, k, v, self.scale, None, see, self.precision)?;
-        self.output.forward_onto(&mixed.reshape(x.shape())?, residual)
+    fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
+        let mixed = scaled_dot_product_attention(q, k, v, self.scale, None, see, self.precision)?;
+        self.output.forward_onto(&mixed.flatten_from(2)?, residual)
     }
 
-    /// `[batch, time, heads, dim / heads]`.
+    /// The queries of `x`, `[batch, time, heads, dim / heads]`.
     fn queries(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, time, dim) = x.dims3()?;
-        self.query.forward(x)?.reshape((batch, time, self.heads, dim / self.heads))
+        match &self.input {
+            Projections::Own(_) => self.project(x).map(|[queries, ..]| queries),
+            Projections::Memory { query, .. } => self.parts(&query.forward(x)?).map(|[queries]| queries),
+        }
     }
 
-    /// Keys and values, each `[batch, time, heads, dim / heads]`, as views of one product.
-    fn keys_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (batch, time, dim) = x.dims3()?;
-        let both = self.key_value.forward(x)?.reshape((batch, time, 2, self.heads, dim / self.heads))?;
-        Ok((both.narrow(2, 0, 1)?.squeeze(2)?, both.narrow(2, 1, 1)?.squeeze(2)?))
+    /// Queries, keys and values of `x`, each `[batch, time, heads, dim / heads]`.
+    fn project(&self, x: &Tensor) -> Result<[Tensor; 3]> {
+        match &self.input {
+            Projections::Own(all) => self.parts(&all.forward(x)?),
+            Projections::Memory { query, key_value } => {
+                let [queries] = self.parts(&query.forward(x)?)?;
+                let [keys, values] = self.parts(&key_value.forward(x)?)?;
+                Ok([queries, keys, values])
+            }
+        }
+    }
+
+    /// Views of `N` projections that lie behind each other, `[batch, time, N * dim]`.
+    fn parts<const N: usize>(&self, all: &Tensor) -> Result<[Tensor; N]> {
+        let (batch, time, width) = all.dims3()?;
+        let all = all.reshape((batch, time, N, self.heads, width / N / self.heads))?;
+        let parts = (0..N).map(|part| all.narrow(2, part, 1)?.squeeze(2)).collect::<Result<Vec<_>>>()?;
+        parts.try_into().map_err(|_| candle_core::Error::Msg("a projection is missing".into()))
     }
 }

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::activation::Activation;
-use crate::attention::{Attention, AttentionNames, KeyValues, See};
+use crate::attention::{Attention, AttentionNames, KeyValues, Over, See};
 use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
@@ -75,10 +75,12 @@ impl Block {
     /// Loads a layer.
     pub fn load(weights: &Weights, names: BlockNames, shape: BlockShape) -> Result<Self, WeightsError> {
         let BlockShape { dim, heads, hidden, activation, eps } = shape;
-        let attention = |name| Attention::load(&weights.at(name), names.matrices, dim, heads);
+        let attention = |name, over| Attention::load(&weights.at(name), names.matrices, over, dim, heads);
         let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
         let cross = match names.cross {
-            Some((name, cross_norm)) => Some(Cross { attention: attention(name)?, norm: norm(cross_norm)? }),
+            Some((name, cross_norm)) => {
+                Some(Cross { attention: attention(name, Over::Memory)?, norm: norm(cross_norm)? })
+            }
             None => None,
         };
         let up = Linear::load(&weights.at(names.up), dim, hidden)?;
@@ -92,7 +94,7 @@ impl Block {
             None => None,
         };
         Ok(Self {
-            attention: attention(names.attention)?,
+            attention: attention(names.attention, Over::Itself)?,
             attention_norm: norm(names.attention_norm)?,
             cross,
             mlp,

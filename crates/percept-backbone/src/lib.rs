@@ -21,7 +21,7 @@ pub mod vit;
 mod weights;
 
 pub use activation::Activation;
-pub use attention::{Attention, AttentionNames, KeyValues, See, scaled_dot_product_attention};
+pub use attention::{Attention, AttentionNames, KeyValues, Over, See, scaled_dot_product_attention};
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use conv::{Conv1d, Conv1dShape};

@@ -9,7 +9,7 @@ use percept_kernels::Activation as KernelActivation;
 
 use crate::Result;
 use crate::activation::Activation;
-use crate::cpu::{LinearOp, Packed};
+use crate::cpu::{LinearOp, MlpOp, Packed};
 use crate::weights::{Stack, Table, Weights, WeightsError};
 
 /// `x W^T + b`, with what follows it in one pass where the device can.
@@ -101,6 +101,25 @@ impl Linear {
         self.run(x, Some(activation), None)
     }
 
+    /// `down(activation(self(x))) + residual`: the MLP of a Transformer, in one operation where the
+    /// device can.
+    pub(crate) fn mlp_onto(
+        &self,
+        activation: Activation,
+        down: &Self,
+        x: &Tensor,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        match (&self.form, &down.form) {
+            (Form::Packed { weight, bias }, Form::Packed { weight: last, bias: last_bias }) => {
+                let up = op(weight, bias.as_ref(), Some(activation));
+                let op = MlpOp { up, down: op(last, last_bias.as_ref(), None) };
+                x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &op)
+            }
+            _ => down.forward_onto(&self.forward_activated(x, activation)?, residual),
+        }
+    }
+
     /// `x W^T + b + residual`, the residual in the shape of the output.
     pub fn forward_onto(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         self.run(x, None, Some(residual))
@@ -109,8 +128,7 @@ impl Linear {
     fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.form {
             Form::Packed { weight, bias } => {
-                let activation = activation.map_or(KernelActivation::None, Activation::kernel);
-                let op = LinearOp { weight: weight.clone(), bias: bias.clone(), activation };
+                let op = op(weight, bias.as_ref(), activation);
                 let x = x.contiguous()?;
                 match residual {
                     Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
@@ -140,6 +158,11 @@ impl Linear {
             }
         }
     }
+}
+
+fn op(weight: &Arc<Packed>, bias: Option<&Arc<[f32]>>, activation: Option<Activation>) -> LinearOp {
+    let activation = activation.map_or(KernelActivation::None, Activation::kernel);
+    LinearOp { weight: weight.clone(), bias: bias.cloned(), activation }
 }
 
 /// A table of vectors, looked up by index; also the output projection where the two are tied.

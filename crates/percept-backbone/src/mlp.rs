@@ -37,6 +37,6 @@ impl Mlp {
             let hidden = (gate.forward_activated(x, self.activation)? * self.up.forward(x)?)?;
             return self.down.forward_onto(&hidden, residual);
         }
-        self.down.forward_onto(&self.up.forward_activated(x, self.activation)?, residual)
+        self.up.mlp_onto(self.activation, &self.down, x, residual)
     }
 }

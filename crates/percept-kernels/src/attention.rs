@@ -5,6 +5,7 @@
 
 use crate::isa::isa;
 use crate::parallel::SharedOut;
+use crate::scratch::filled;
 use std::ops::Range;
 
 /// How the heads of one operand lie in a flat array; the `dim` values of a head are next to each other.
@@ -143,6 +144,19 @@ impl Attention<'_> {
         } else {
             crate::attention_blocks::run(isa(), self, q, k, v, &shared, out_strides);
         }
+    }
+
+    /// [`Attention::run`] into a new array `[batch, queries, heads, dim]`.
+    ///
+    /// # Panics
+    /// As for [`Attention::run`].
+    #[must_use]
+    pub fn forward(&self, q: Operand<'_>, k: Operand<'_>, v: Operand<'_>) -> Vec<f32> {
+        let Self { batch, heads, queries, dim, .. } = *self;
+        let strides = Strides::tokens_first(queries, heads * dim, dim);
+        let write = |out: &mut [f32]| self.run(q, k, v, out, strides);
+        // SAFETY: each item, head and query writes its `dim` numbers, which these strides lay without gaps.
+        unsafe { filled(batch * queries * heads * dim, write) }
     }
 
     fn check(&self, q: Operand<'_>, k: Operand<'_>, v: Operand<'_>, out: &[f32], out_strides: Strides) {

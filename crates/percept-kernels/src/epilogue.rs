@@ -3,6 +3,7 @@
 use crate::isa::Isa;
 use crate::math::{Activation, apply_inline, mul_add, per_isa};
 use crate::parallel::SharedOut;
+use std::ops::Range;
 
 /// What is added to a layer's output.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +61,14 @@ impl<'a> Epilogue<'a> {
     pub fn residual(mut self, residual: Residual<'a>) -> Self {
         self.residual = residual;
         self
+    }
+
+    /// The epilogue of a part of the output, by the range of its numbers.
+    pub(crate) fn rows(&self, range: Range<usize>) -> Self {
+        match self.residual {
+            Residual::Add(values) => Self { residual: Residual::Add(&values[range]), ..*self },
+            _ => *self,
+        }
     }
 
     /// Checks the lengths against `channels` and the output's length.

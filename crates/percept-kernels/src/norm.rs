@@ -3,6 +3,7 @@
 use crate::isa::isa;
 use crate::math::{exp, mul_add, per_isa};
 use crate::parallel::{self, SharedOut};
+use crate::scratch::filled;
 
 /// Bytes of rows that one task takes.
 const PART: usize = 16 << 10;
@@ -80,6 +81,17 @@ pub fn layer_norm(
     for_rows(out, width, 4, &|row, out| {
         layer_norm_row(isa, &input[row * width..][..width], weight, bias, eps, out);
     });
+}
+
+/// [`layer_norm`] with weight and bias into a new array.
+///
+/// # Panics
+/// If a length does not fit.
+#[must_use]
+pub fn layer_normed(input: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
+    let write = |out: &mut [f32]| layer_norm(input, weight.len(), Some(weight), Some(bias), eps, out);
+    // SAFETY: every row is written whole.
+    unsafe { filled(input.len(), write) }
 }
 
 per_isa! {

@@ -4,6 +4,7 @@
 //! caller is inside another), and runs small work on the calling thread alone. Callers that already run one
 //! item per thread may call kernels from inside the pool; idle threads then help, busy ones do not wait.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Work below this many multiply-adds (or as many element steps) is not worth waking another thread for.
@@ -11,7 +12,24 @@ pub(crate) const SMALL: usize = 1 << 17;
 
 /// Threads that a kernel may use here.
 pub(crate) fn threads() -> usize {
-    rayon::current_num_threads()
+    if SERIAL.get() { 1 } else { rayon::current_num_threads() }
+}
+
+thread_local! {
+    /// Whether this thread is inside [`serially`].
+    static SERIAL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with its kernels on this thread alone: for tasks that are made of several kernels.
+pub(crate) fn serially<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SERIAL.set(self.0);
+        }
+    }
+    let _restore = Restore(SERIAL.replace(true));
+    work()
 }
 
 /// Calls `task(0..count)`, each index once, on as many threads as the pool has; `cost` in multiply-adds.

@@ -74,6 +74,23 @@ impl Drop for Scratch {
     }
 }
 
+/// An array that `write` fills; nothing is written to it before, because an output of some megabytes would
+/// otherwise pass through memory twice.
+///
+/// # Safety
+/// `write` writes every number, and reads none before it has written it.
+pub(crate) unsafe fn filled(length: usize, write: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    let mut values: Vec<f32> = Vec::with_capacity(length);
+    if cfg!(debug_assertions) {
+        values.resize(length, f32::NAN);
+    } else {
+        // SAFETY: the capacity is there; by contract nobody sees a number before it is written.
+        unsafe { values.set_len(length) };
+    }
+    write(&mut values);
+    values
+}
+
 /// A fixed block of plain numbers on a 64-byte boundary, for packed weights.
 pub(crate) struct Aligned {
     lines: NonNull<Line>,

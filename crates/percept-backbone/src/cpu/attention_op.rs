@@ -65,9 +65,7 @@ impl CustomOp3 for AttentionOp {
                 Precision::Bf16 | Precision::Int8 => Arithmetic::Bf16,
             },
         };
-        let mut out = vec![0.0; batch * queries * heads * dim];
-        attention.run(q, k, v, &mut out, Strides::tokens_first(queries, heads * dim, dim));
-        Ok((CpuStorage::F32(out), Shape::from((batch, queries, heads, dim))))
+        Ok((CpuStorage::F32(attention.forward(q, k, v)), Shape::from((batch, queries, heads, dim))))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 use percept_core::Precision;
 use percept_kernels::{
-    Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
+    Activation, Epilogue, Matmul, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
 };
 
 use super::whole;
@@ -76,30 +76,16 @@ impl Packed {
         }
     }
 
-    pub(crate) fn input(&self) -> usize {
-        match self {
-            Self::F32(packed) => packed.depth(),
-            Self::Half(packed) => packed.depth(),
-            Self::Bf16(packed) => packed.depth(),
-            Self::Int8(packed) => packed.depth(),
-        }
-    }
-
     pub(crate) fn output(&self) -> usize {
-        match self {
-            Self::F32(packed) => packed.channels(),
-            Self::Half(packed) => packed.channels(),
-            Self::Bf16(packed) => packed.channels(),
-            Self::Int8(packed) => packed.channels(),
-        }
+        self.kernel().channels()
     }
 
-    fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
+    fn kernel(&self) -> &dyn Matmul {
         match self {
-            Self::F32(packed) => packed.matmul(input, out, epilogue),
-            Self::Half(packed) => packed.matmul(input, out, epilogue),
-            Self::Bf16(packed) => packed.matmul(input, out, epilogue),
-            Self::Int8(packed) => packed.matmul(input, out, epilogue),
+            Self::F32(packed) => packed,
+            Self::Half(packed) => packed,
+            Self::Bf16(packed) => packed,
+            Self::Int8(packed) => packed,
         }
     }
 }
@@ -112,15 +98,16 @@ pub(crate) struct LinearOp {
 }
 
 impl LinearOp {
+    fn epilogue(&self) -> Epilogue<'_> {
+        Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation)
+    }
+
     fn run(&self, x: &[f32], layout: &Layout, residual: Residual<'_>) -> (CpuStorage, Shape) {
         let mut shape = layout.dims().to_vec();
         if let Some(last) = shape.last_mut() {
             *last = self.weight.output();
         }
-        let mut out = vec![0.0; x.len() / self.weight.input() * self.weight.output()];
-        let epilogue =
-            Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation).residual(residual);
-        self.weight.matmul(x, &mut out, &epilogue);
+        let out = self.weight.kernel().forward(x, &self.epilogue().residual(residual));
         (CpuStorage::F32(out), shape.into())
     }
 }
@@ -149,5 +136,33 @@ impl CustomOp2 for LinearOp {
     ) -> Result<(CpuStorage, Shape)> {
         let residual = whole(residual, residual_layout)?;
         Ok(self.run(whole(x, layout)?, layout, Residual::Add(residual)))
+    }
+}
+
+/// Two linear layers in a row, of `x` and a residual of the output's shape.
+pub(crate) struct MlpOp {
+    pub(crate) up: LinearOp,
+    pub(crate) down: LinearOp,
+}
+
+impl CustomOp2 for MlpOp {
+    fn name(&self) -> &'static str {
+        "mlp"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let residual = Residual::Add(whole(residual, residual_layout)?);
+        let out = percept_kernels::mlp(
+            (self.up.weight.kernel(), &self.up.epilogue()),
+            (self.down.weight.kernel(), &self.down.epilogue().residual(residual)),
+            whole(x, layout)?,
+        );
+        Ok((CpuStorage::F32(out), residual_layout.shape().clone()))
     }
 }

@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, Layout};
 use crate::Result;
 
 pub(crate) use attention_op::AttentionOp;
-pub(crate) use linear_op::{LinearOp, Packed};
+pub(crate) use linear_op::{LinearOp, MlpOp, Packed};
 pub(crate) use norm_op::LayerNormOp;
 
 /// The elements of a contiguous operand.

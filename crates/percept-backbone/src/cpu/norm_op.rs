@@ -25,8 +25,7 @@ impl CustomOp3 for LayerNormOp {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight, bias) = (whole(x, layout)?, whole(weight, weight_layout)?, whole(bias, bias_layout)?);
-        let mut out = vec![0.0; x.len()];
-        percept_kernels::layer_norm(x, weight.len(), Some(weight), Some(bias), self.eps, &mut out);
+        let out = percept_kernels::layer_normed(x, weight, bias, self.eps);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
