@@ -52,15 +52,48 @@ impl Conv1d {
     /// `[batch, time, input]` to `[batch, (time + 2 padding - kernel) / stride + 1, output]`, through
     /// an activation.
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        let time = x.dim(1)?;
-        let padded = x.pad_with_zeros(1, self.padding, self.padding)?;
+        self.taps.forward_activated(&self.windows(x)?, activation)
+    }
+
+    /// [`Conv1d::forward_activated`], added to `residual` in the shape of the output.
+    pub fn forward_activated_onto(
+        &self,
+        x: &Tensor,
+        activation: Activation,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        self.taps.forward_activated_onto(&self.windows(x)?, activation, residual)
+    }
+
+    /// The inputs under the taps, `[batch, steps, kernel * input]`. Channels are last, so those of one
+    /// step lie in a row.
+    fn windows(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, time, input) = x.dims3()?;
         let steps = (time + 2 * self.padding - self.kernel) / self.stride + 1;
-        let columns = (0..self.kernel)
-            .map(|tap| {
-                let positions = (0..steps).map(|step| (step * self.stride + tap) as u32).collect::<Vec<_>>();
-                padded.index_select(&Tensor::from_vec(positions, steps, x.device())?, 1)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        self.taps.forward_activated(&Tensor::cat(&columns, 2)?, activation)
+        if !x.device().is_cpu() {
+            let padded = x.pad_with_zeros(1, self.padding, self.padding)?;
+            let columns = (0..self.kernel)
+                .map(|tap| {
+                    let positions = (0..steps).map(|step| (step * self.stride + tap) as u32).collect();
+                    padded.index_select(&Tensor::from_vec(positions, steps, x.device())?, 1)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            return Tensor::cat(&columns, 2);
+        }
+        let values = x.flatten_all()?.to_vec1::<f32>()?;
+        let mut windows = Vec::with_capacity(batch * steps * self.kernel * input);
+        for item in values.chunks_exact(time * input) {
+            for step in 0..steps {
+                // In positions of the padded input, and then in those of the input.
+                let (start, end) = (step * self.stride, step * self.stride + self.kernel);
+                let inside = |position: usize| position.saturating_sub(self.padding).min(time);
+                let before = self.padding.saturating_sub(start).min(self.kernel);
+                windows.resize(windows.len() + before * input, 0.0);
+                windows.extend_from_slice(&item[inside(start) * input..inside(end) * input]);
+                let after = (end - start) - before - (inside(end) - inside(start));
+                windows.resize(windows.len() + after * input, 0.0);
+            }
+        }
+        Tensor::from_vec(windows, (batch, steps, self.kernel * input), x.device())
     }
 }

@@ -6,7 +6,8 @@
 //! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few.
 //! - [`PackedConv`] for convolutions of any kernel, stride, padding, dilation and groups, over one or two
 //!   dimensions, with the same epilogue.
-//! - [`layer_norm`], [`rms_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`], [`exponential`].
+//! - [`layer_norm`], [`rms_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`], [`exponential`];
+//!   [`log_sum_exp`], [`largest`], [`index_of_largest`], [`for_each_above`] for the scores of a vocabulary.
 //!
 //! **Instruction sets** are chosen at run time ([`isa`]); the environment variable `PERCEPT_ISA` (`portable`,
 //! `avx2`, `avx512`, `avx512-vnni`, `amx`) sets an upper limit. Packed weights fit all of them. f32 stays f32
@@ -47,6 +48,7 @@ mod packed;
 mod parallel;
 mod product;
 mod rates;
+mod scores;
 mod scratch;
 mod split;
 mod tile;
@@ -66,3 +68,4 @@ pub use math::{Activation, exponential};
 pub use norm::{layer_norm, rms_norm, softmax};
 pub use packed::ReadRows;
 pub use rates::{Rates, rates};
+pub use scores::{for_each_above, index_of_largest, largest, log_sum_exp};

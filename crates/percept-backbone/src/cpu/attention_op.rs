@@ -59,9 +59,25 @@ impl CustomOp3 for AttentionOp {
             bias,
         };
         let mut out = vec![0.0; batch * queries * heads * dim];
-        attention.run(q, k, v, &mut out, Strides::tokens_first(queries, heads * dim, dim));
+        let to = Strides::tokens_first(queries, heads * dim, dim);
+        if shared && attention.bias.is_none() && kv_heads == heads {
+            // Heads before items: the keys of a head are read by all items while they are in cache.
+            let swapped = Attention { batch: heads, heads: batch, kv_heads: 1, ..attention };
+            swapped.run(by_head(q), by_head(k), by_head(v), &mut out, swapped_strides(to));
+        } else {
+            attention.run(q, k, v, &mut out, to);
+        }
         Ok((CpuStorage::F32(out), Shape::from((batch, queries, heads, dim))))
     }
+}
+
+/// The same numbers with items and heads in each other's place.
+fn by_head(operand: Operand<'_>) -> Operand<'_> {
+    Operand { strides: swapped_strides(operand.strides), ..operand }
+}
+
+fn swapped_strides(strides: Strides) -> Strides {
+    Strides { batch: strides.head, head: strides.batch, ..strides }
 }
 
 fn operand<'a>(storage: &'a CpuStorage, layout: &Layout, shared: bool) -> Result<Operand<'a>> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Storage, Tensor};
 use percept_core::Precision;
 use percept_kernels::{
     Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
@@ -112,16 +112,27 @@ pub(crate) struct LinearOp {
 }
 
 impl LinearOp {
+    /// Of a contiguous tensor, without a tensor around the result.
+    pub(crate) fn to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
+        let (storage, layout) = x.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else { candle_core::bail!("linear: the input is elsewhere") };
+        Ok(self.product(whole(storage, layout)?, Residual::None))
+    }
+
+    fn product(&self, x: &[f32], residual: Residual<'_>) -> Vec<f32> {
+        let mut out = vec![0.0; x.len() / self.weight.input() * self.weight.output()];
+        let epilogue =
+            Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation).residual(residual);
+        self.weight.matmul(x, &mut out, &epilogue);
+        out
+    }
+
     fn run(&self, x: &[f32], layout: &Layout, residual: Residual<'_>) -> (CpuStorage, Shape) {
         let mut shape = layout.dims().to_vec();
         if let Some(last) = shape.last_mut() {
             *last = self.weight.output();
         }
-        let mut out = vec![0.0; x.len() / self.weight.input() * self.weight.output()];
-        let epilogue =
-            Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation).residual(residual);
-        self.weight.matmul(x, &mut out, &epilogue);
-        (CpuStorage::F32(out), shape.into())
+        (CpuStorage::F32(self.product(x, residual)), shape.into())
     }
 }
 

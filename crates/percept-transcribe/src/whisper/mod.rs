@@ -9,6 +9,7 @@ mod golden_speech;
 mod languages;
 mod names;
 mod network;
+mod pieces;
 mod raw;
 mod recording;
 mod segments;
@@ -182,7 +183,7 @@ impl Whisper {
 
 impl Model<Transcribe> for Whisper {
     fn predict(&self, inputs: &[TranscribeInput]) -> Result<Vec<Predicted<Transcript>>> {
-        on_compute_threads(|| inputs.iter().map(|input| Recording::new(self, input).run()).collect())
+        on_compute_threads(|| inputs.iter().map(|input| Recording::new(self, input)?.run()).collect())
     }
 
     fn raw(&self, input: &TranscribeInput) -> Result<Vec<RawTensor>> {

@@ -72,11 +72,11 @@ impl Encoder {
     }
 
     fn embed(&self, mel: &Tensor) -> Result<Tensor> {
-        let mut x = mel.clone();
-        for conv in &self.stem {
-            x = conv.forward_activated(&x, self.activation)?;
-        }
-        x.broadcast_add(&self.positions.rows(0, self.length)?)
+        let [first, second] = &self.stem;
+        let x = first.forward_activated(mel, self.activation)?;
+        let (batch, dim) = (x.dim(0)?, x.dim(2)?);
+        let positions = self.positions.rows(0, self.length)?.broadcast_as((batch, self.length, dim))?;
+        second.forward_activated_onto(&x, self.activation, &positions)
     }
 }
 
@@ -208,7 +208,7 @@ impl<'a> Search for &'a Decoder {
 
     fn step(&self, tokens: &[u32], state: &mut State<'a>) -> Result<Vec<f32>> {
         let states = self.advance(tokens, tokens.len(), state)?;
-        self.head.forward(&states)?.flatten_all()?.to_vec1()
+        self.head.forward_to_vec(&states)
     }
 
     fn select(&self, state: &mut State<'a>, rows: &[usize]) -> Result<()> {
