@@ -1,11 +1,16 @@
 //! One-dimensional convolution over channel-last sequences, as a matrix product.
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use crate::Result;
 use crate::activation::Activation;
+use crate::cpu::with_values;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
+
+/// Steps that one task lays out.
+const TOGETHER: usize = 64;
 
 /// A convolution over time with zero padding, on `[batch, time, channels]`.
 ///
@@ -80,20 +85,26 @@ impl Conv1d {
                 .collect::<Result<Vec<_>>>()?;
             return Tensor::cat(&columns, 2);
         }
-        let values = x.flatten_all()?.to_vec1::<f32>()?;
-        let mut windows = Vec::with_capacity(batch * steps * self.kernel * input);
-        for item in values.chunks_exact(time * input) {
-            for step in 0..steps {
-                // In positions of the padded input, and then in those of the input.
-                let (start, end) = (step * self.stride, step * self.stride + self.kernel);
-                let inside = |position: usize| position.saturating_sub(self.padding).min(time);
-                let before = self.padding.saturating_sub(start).min(self.kernel);
-                windows.resize(windows.len() + before * input, 0.0);
-                windows.extend_from_slice(&item[inside(start) * input..inside(end) * input]);
-                let after = (end - start) - before - (inside(end) - inside(start));
-                windows.resize(windows.len() + after * input, 0.0);
-            }
-        }
+        let width = self.kernel * input;
+        let windows = with_values(x, |values| {
+            let mut windows = vec![0.0_f32; batch * steps * width];
+            windows.par_chunks_mut(TOGETHER * width).enumerate().for_each(|(run, windows)| {
+                for (index, window) in windows.chunks_exact_mut(width).enumerate() {
+                    let (item, step) = ((run * TOGETHER + index) / steps, (run * TOGETHER + index) % steps);
+                    // Positions of the padded input, and of them those that are in the input.
+                    let start = step * self.stride;
+                    let first = start.clamp(self.padding, time + self.padding);
+                    let end = (start + self.kernel).clamp(first, time + self.padding);
+                    if end == first {
+                        continue;
+                    }
+                    let from = (item * time + first - self.padding) * input;
+                    window[(first - start) * input..(end - start) * input]
+                        .copy_from_slice(&values[from..from + (end - first) * input]);
+                }
+            });
+            Ok(windows)
+        })?;
         Tensor::from_vec(windows, (batch, steps, self.kernel * input), x.device())
     }
 }

@@ -123,7 +123,7 @@ impl Linear {
             Form::Packed { weight, bias } => {
                 let activation = KernelActivation::None;
                 let op = LinearOp { weight: weight.clone(), bias: bias.clone(), activation };
-                op.to_vec(&x.contiguous()?)
+                op.to_vec(x)
             }
             Form::Dense { .. } => self.forward(x)?.flatten_all()?.to_vec1(),
         }

@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 use percept_core::Precision;
 use percept_kernels::{
     Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
 };
 
-use super::whole;
+use super::{whole, with_values};
 use crate::Result;
 use crate::weights::{Stack, Stored, WeightsError};
 
@@ -112,11 +112,9 @@ pub(crate) struct LinearOp {
 }
 
 impl LinearOp {
-    /// Of a contiguous tensor, without a tensor around the result.
+    /// Of a tensor, without a tensor around the result.
     pub(crate) fn to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
-        let (storage, layout) = x.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else { candle_core::bail!("linear: the input is elsewhere") };
-        Ok(self.product(whole(storage, layout)?, Residual::None))
+        with_values(x, |x| Ok(self.product(x, Residual::None)))
     }
 
     fn product(&self, x: &[f32], residual: Residual<'_>) -> Vec<f32> {

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use percept_backbone::decode::{Suppress, SuppressAtStart, softmax};
 use percept_backbone::mel::{MelFilters, log_mel};
-use percept_backbone::{Device, Tensor, Weights, compute_error, load_both, on_compute_threads, open_device};
+use percept_backbone::{Device, Tensor, Weights, both, compute_error, on_compute_threads, open_device};
 use percept_core::transcribe::{SAMPLE_RATE, TranscribeInput, TranscribeOptions, Transcript};
 use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Transcribe};
 
@@ -80,7 +80,7 @@ impl Whisper {
             let vocabulary = scope.spawn(|| {
                 Vocabulary::load(local, shape.vocabulary, decoding.multilingual, decoding.no_timestamps)
             });
-            let network = load_both(
+            let network = both(
                 || Encoder::load(&weights.at("model.encoder"), &shape),
                 || Decoder::load(&weights.at("model.decoder"), &shape),
             );

@@ -6,7 +6,7 @@
 use percept_backbone::decode::Decoder as Search;
 use percept_backbone::{
     Activation, AttentionNames, Block, BlockNames, BlockShape, Conv1d, Conv1dShape, Embedding, KeyValues,
-    LayerNorm, Linear, Result, Tensor, Weights, WeightsError, load_both,
+    LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
 };
 
 use super::config::Shape;
@@ -113,7 +113,7 @@ impl Decoder {
             eps: EPS,
         };
         let weights = &weights.for_few_rows();
-        let (embedding, layers) = load_both(
+        let (embedding, layers) = both(
             || Embedding::load_tied(&weights.at("embed_tokens"), shape.vocabulary, shape.dim),
             || load_layers(weights, shape.decoder_layers, DECODER_LAYER, block),
         );
@@ -131,8 +131,8 @@ impl Decoder {
 
     /// The keys and values of encoded sound `[1, positions, dim]`.
     pub(super) fn remember(&self, encoded: &Tensor) -> Result<Memory> {
-        let layers = self.layers.iter().filter_map(Block::cross);
-        layers.map(|cross| cross.attention.remember(encoded)).collect::<Result<_>>().map(Memory)
+        let layers = self.layers.iter().filter_map(Block::cross).collect::<Vec<_>>();
+        for_layers(layers.len(), |layer| layers[layer].attention.remember(encoded)).map(Memory)
     }
 
     /// A decode that has seen nothing yet, of one row.
@@ -229,5 +229,5 @@ fn load_layers(
     shape: BlockShape,
 ) -> Result<Vec<Block>, WeightsError> {
     let weights = weights.at("layers");
-    percept_backbone::load_layers(count, |layer| Block::load(&weights.at(layer.to_string()), names, shape))
+    for_layers(count, |layer| Block::load(&weights.at(layer.to_string()), names, shape))
 }
