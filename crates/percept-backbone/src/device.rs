@@ -31,20 +31,17 @@ pub fn on_compute_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| work())
 }
 
-/// Loads two things at the same time.
-pub fn load_both<A: Send, B: Send>(
-    first: impl FnOnce() -> A + Send,
-    second: impl FnOnce() -> B + Send,
-) -> (A, B) {
+/// Does two things at the same time.
+pub fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B + Send) -> (A, B) {
     rayon::join(first, second)
 }
 
-/// Loads `count` layers at the same time; the first error in their order.
-pub fn load_layers<T: Send, E: Send>(
+/// Does something for each of `count` layers at the same time; the first error in their order.
+pub fn for_layers<T: Send, E: Send>(
     count: usize,
-    load: impl Fn(usize) -> std::result::Result<T, E> + Send + Sync,
+    work: impl Fn(usize) -> std::result::Result<T, E> + Send + Sync,
 ) -> std::result::Result<Vec<T>, E> {
-    (0..count).into_par_iter().map(load).collect::<Vec<_>>().into_iter().collect()
+    (0..count).into_par_iter().map(work).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The error of a computation inside `model`, without the stack frames that candle puts into its

@@ -25,7 +25,7 @@ pub use attention::{Attention, AttentionNames, KeyValues, Over, See, scaled_dot_
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use conv::{Conv1d, Conv1dShape};
-pub use device::{compute_error, instruction_set, load_both, load_layers, on_compute_threads, open_device};
+pub use device::{both, compute_error, for_layers, instruction_set, on_compute_threads, open_device};
 pub use linear::{Embedding, Linear};
 pub use machine::{Machine, Rates};
 pub use mlp::Mlp;

@@ -125,6 +125,29 @@ impl Linear {
         self.run(x, None, Some(residual))
     }
 
+    /// `activation(x W^T + b) + residual`, the residual in the shape of the output.
+    pub fn forward_activated_onto(
+        &self,
+        x: &Tensor,
+        activation: Activation,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        self.run(x, Some(activation), Some(residual))
+    }
+
+    /// [`Linear::forward`] to plain numbers, row by row: what comes out of the network is not copied
+    /// once more.
+    pub fn forward_to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
+        match &self.form {
+            Form::Packed { weight, bias } => {
+                let activation = KernelActivation::None;
+                let op = LinearOp { weight: weight.clone(), bias: bias.clone(), activation };
+                op.to_vec(x)
+            }
+            Form::Dense { .. } => self.forward(x)?.flatten_all()?.to_vec1(),
+        }
+    }
+
     fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.form {
             Form::Packed { weight, bias } => {

@@ -146,17 +146,19 @@ impl Attention<'_> {
         }
     }
 
-    /// [`Attention::run`] into a new array `[batch, queries, heads, dim]`.
+    /// [`Attention::run`] into a new array, whose `strides` lay out its items, heads, queries and `dim` values
+    /// in any order without gaps.
     ///
     /// # Panics
-    /// As for [`Attention::run`].
+    /// As for [`Attention::run`], and if there are gaps.
     #[must_use]
-    pub fn forward(&self, q: Operand<'_>, k: Operand<'_>, v: Operand<'_>) -> Vec<f32> {
+    pub fn forward(&self, q: Operand<'_>, k: Operand<'_>, v: Operand<'_>, strides: Strides) -> Vec<f32> {
         let Self { batch, heads, queries, dim, .. } = *self;
-        let strides = Strides::tokens_first(queries, heads * dim, dim);
-        let write = |out: &mut [f32]| self.run(q, k, v, out, strides);
-        // SAFETY: each item, head and query writes its `dim` numbers, which these strides lay without gaps.
-        unsafe { filled(batch * queries * heads * dim, write) }
+        let length = batch * queries * heads * dim;
+        assert!(strides.extent(batch, heads, queries, dim) == length, "out: rows lie apart");
+        // SAFETY: each item, head and query writes its `dim` numbers. `run` refuses rows that overlap, and as
+        // many numbers that do not overlap and end at `length` leave no gaps.
+        unsafe { filled(length, |out| self.run(q, k, v, out, strides)) }
     }
 
     fn check(&self, q: Operand<'_>, k: Operand<'_>, v: Operand<'_>, out: &[f32], out_strides: Strides) {

@@ -6,7 +6,8 @@
 //! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few.
 //! - [`PackedConv`] for convolutions of any kernel, stride, padding, dilation and groups, over one or two
 //!   dimensions, with the same epilogue.
-//! - [`layer_norm`], [`rms_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`], [`exponential`].
+//! - [`layer_norm`], [`rms_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`], [`exponential`];
+//!   [`log_sum_exp`], [`largest`], [`index_of_largest`], [`for_each_above`] for the scores of a vocabulary.
 //!
 //! **Instruction sets** are chosen at run time ([`isa`]); the environment variable `PERCEPT_ISA` (`portable`,
 //! `avx2`, `avx512`, `avx512-vnni`, `amx`) sets an upper limit. Packed weights fit all of them. f32 stays f32
@@ -60,6 +61,7 @@ mod product;
 mod rates;
 mod resize;
 mod resize_axis;
+mod scores;
 mod scratch;
 mod split;
 mod tile;
@@ -88,3 +90,4 @@ pub use packed::ReadRows;
 pub use pool::{LastWindow, Pool, Pooling};
 pub use rates::{Rates, rates};
 pub use resize::{Alignment, Filter, Resize};
+pub use scores::{for_each_above, index_of_largest, largest, log_sum_exp};

@@ -136,7 +136,9 @@ impl PackedBf16 {
             let mut rows = Scratch::floats(count * depth);
             read(first, rows.as_floats())?;
             let mut rounded = Scratch::bytes(count * whole * 2);
-            rounded.fill(0);
+            if whole > depth {
+                rounded.fill(0);
+            }
             let lines = cast_mut::<u16>(&mut rounded).chunks_exact_mut(whole);
             for (row, line) in rows.as_floats().chunks_exact(depth).zip(lines) {
                 round_weight(isa, row, &mut line[..depth]);

@@ -101,7 +101,9 @@ impl PackedF32 {
         let (split, _) = panels(channels, split::row_bytes(depth) * COLUMNS, &|first, count, panel| {
             // The rows of the last panel may be fewer; the others' columns have to be zeros.
             let mut whole = Scratch::floats(depth * COLUMNS);
-            whole.fill(0);
+            if count < COLUMNS {
+                whole.fill(0);
+            }
             read_panel(first, count, depth, cast_mut(&mut whole), read)?;
             split::split_panel(isa, whole.as_floats(), cast_mut(panel));
             Ok(())

@@ -63,13 +63,18 @@ impl PackedHalf {
             read(first, rows.reinterpret_cast_mut())?;
             // Two numbers of a row lie side by side until their lines are pulled apart.
             let mut even = Scratch::bytes(count * whole * 2);
+            if whole > depth {
+                even.fill(0);
+            }
             for (row, line) in
                 rows.chunks_exact(depth).zip(cast_mut::<u16>(&mut even).chunks_exact_mut(whole))
             {
                 line[..depth].copy_from_slice(row);
             }
             let mut pairs = Scratch::bytes(whole / 2 * COLUMNS * 4);
-            pairs.fill(0);
+            if count < COLUMNS {
+                pairs.fill(0);
+            }
             interleave(cast(&even), whole / 2, cast_mut(&mut pairs));
             let lines = cast_mut::<u16>(panel).chunks_mut(2 * COLUMNS);
             for (two, pair) in lines.zip(cast::<u32>(&pairs).chunks_exact(COLUMNS)) {

@@ -123,6 +123,12 @@ per_isa! {
     }
 }
 
+per_isa! {
+    fn sum_of_codes(codes: &[i8]) -> i32 {
+        codes.iter().map(|q| i32::from(*q)).sum()
+    }
+}
+
 /// Fills the rows of one panel and their scales (see [`PackedInt8::pack`]).
 type FillPanel<'a, E> = dyn Fn(usize, usize, &mut [i8], &mut [f32; COLUMNS]) -> Result<(), E> + Sync + 'a;
 
@@ -199,14 +205,16 @@ impl PackedInt8 {
     /// between them, and their scales.
     fn pack<E: Send>(channels: usize, depth: usize, fill: &FillPanel<'_, E>) -> Result<Self, E> {
         assert!(depth <= 1 << 15, "at most 32768 input channels keep the 32-bit sums exact");
-        let whole = padded(depth);
+        let (isa, whole) = (isa(), padded(depth));
         let (panels, lines) = panels(channels, whole * COLUMNS, &|first, count, panel| {
             let mut codes = Scratch::bytes(count * whole);
-            codes.fill(0);
+            if whole > depth {
+                codes.fill(0);
+            }
             let (mut scales, mut sums) = ([0.0; COLUMNS], [0; COLUMNS]);
             fill(first, count, cast_mut(&mut codes), &mut scales)?;
             for (sum, row) in sums.iter_mut().zip(cast::<i8>(&codes).chunks_exact(whole)) {
-                *sum = row.iter().map(|q| i32::from(*q)).sum();
+                *sum = sum_of_codes(isa, row);
             }
             interleave(cast(&codes), whole / 4, cast_mut(panel));
             Ok((scales, sums))

@@ -65,8 +65,25 @@ impl CustomOp3 for AttentionOp {
                 Precision::Bf16 | Precision::Int8 => Arithmetic::Bf16,
             },
         };
-        Ok((CpuStorage::F32(attention.forward(q, k, v)), Shape::from((batch, queries, heads, dim))))
+        let to = Strides::tokens_first(queries, heads * dim, dim);
+        let out = if shared && attention.bias.is_none() && kv_heads == heads {
+            // Heads before items: the keys of a head are read by all items while they are in cache.
+            let swapped = Attention { batch: heads, heads: batch, kv_heads: 1, ..attention };
+            swapped.forward(by_head(q), by_head(k), by_head(v), swapped_strides(to))
+        } else {
+            attention.forward(q, k, v, to)
+        };
+        Ok((CpuStorage::F32(out), Shape::from((batch, queries, heads, dim))))
     }
+}
+
+/// The same numbers with items and heads in each other's place.
+fn by_head(operand: Operand<'_>) -> Operand<'_> {
+    Operand { strides: swapped_strides(operand.strides), ..operand }
+}
+
+fn swapped_strides(strides: Strides) -> Strides {
+    Strides { batch: strides.head, head: strides.batch, ..strides }
 }
 
 fn operand<'a>(storage: &'a CpuStorage, layout: &Layout, shared: bool) -> Result<Operand<'a>> {

@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 use percept_core::Precision;
 use percept_kernels::{
     Activation, Epilogue, Matmul, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
 };
 
-use super::whole;
+use super::{whole, with_values};
 use crate::Result;
 use crate::weights::{Stack, Stored, WeightsError};
 
@@ -102,13 +102,21 @@ impl LinearOp {
         Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation)
     }
 
+    /// Of a tensor, without a tensor around the result.
+    pub(crate) fn to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
+        with_values(x, |x| Ok(self.product(x, Residual::None)))
+    }
+
+    fn product(&self, x: &[f32], residual: Residual<'_>) -> Vec<f32> {
+        self.weight.kernel().forward(x, &self.epilogue().residual(residual))
+    }
+
     fn run(&self, x: &[f32], layout: &Layout, residual: Residual<'_>) -> (CpuStorage, Shape) {
         let mut shape = layout.dims().to_vec();
         if let Some(last) = shape.last_mut() {
             *last = self.weight.output();
         }
-        let out = self.weight.kernel().forward(x, &self.epilogue().residual(residual));
-        (CpuStorage::F32(out), shape.into())
+        (CpuStorage::F32(self.product(x, residual)), shape.into())
     }
 }
 

@@ -5,7 +5,7 @@ mod attention_op;
 mod linear_op;
 mod norm_op;
 
-use candle_core::{CpuStorage, Layout};
+use candle_core::{CpuStorage, Layout, Storage, Tensor};
 
 use crate::Result;
 
@@ -19,5 +19,15 @@ fn whole<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&values[start..end]),
         None => candle_core::bail!("a contiguous operand is wanted, not {:?}", layout.stride()),
+    }
+}
+
+/// Lends the elements of a tensor on the processor, row by row.
+pub(crate) fn with_values<R>(x: &Tensor, work: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => work(whole(storage, layout)?),
+        _ => candle_core::bail!("a tensor on the processor is wanted"),
     }
 }

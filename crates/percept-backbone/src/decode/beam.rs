@@ -62,15 +62,19 @@ pub(super) fn search<D: Decoder>(
     let mut finished: Vec<(f32, Beam)> = Vec::new();
     let mut logits = first;
     for len in 1..=search.max_new.max(1) {
-        let totals = normalise(&mut logits, vocabulary, &running, search);
-        let rows = logits.chunks_exact(vocabulary).collect::<Vec<_>>();
-        let offsets = running.iter().map(|beam| beam.score).collect::<Vec<_>>();
+        let totals = restrict(&mut logits, vocabulary, &running, search);
+        let rows = logits
+            .chunks_exact(vocabulary)
+            .zip(&totals)
+            .zip(&running)
+            .map(|((scores, (total, _)), beam)| scores::Row { scores, total: *total, offset: beam.score })
+            .collect::<Vec<_>>();
         // Twice as many as are kept: even if half of them end, enough are left to go on.
-        let candidates = scores::top(&rows, &offsets, 2 * beams)
+        let candidates = scores::top(&rows, 2 * beams)
             .into_iter()
             .filter(|(_, _, score)| *score > f32::NEG_INFINITY)
             .map(|(row, token, score)| {
-                let logprob = score - offsets[row] - totals[row];
+                let logprob = score - running[row].score - totals[row].1;
                 (row, running[row].grown(token, score, logprob))
             })
             .collect::<Vec<_>>();
@@ -105,20 +109,19 @@ pub(super) fn search<D: Decoder>(
     Ok(finished.into_iter().map(|(score, beam)| beam.finish(score)).collect())
 }
 
-/// Turns scores into log-probabilities and then applies the rules. Gives, for each row, the log of
-/// the probability that the rules left.
-fn normalise(logits: &mut [f32], vocabulary: usize, running: &[Beam], search: &Search<'_>) -> Vec<f32> {
+/// Applies the rules to the scores of each row. Gives, for each, the log of the sum of all powers, which
+/// turns scores into log-probabilities, and the log of the probability that the rules left.
+fn restrict(logits: &mut [f32], vocabulary: usize, running: &[Beam], search: &Search<'_>) -> Vec<(f32, f32)> {
     logits
         .chunks_exact_mut(vocabulary)
         .zip(running)
         .map(|(row, beam)| {
             let total = scores::log_sum_exp(row);
-            row.iter_mut().for_each(|score| *score -= total);
             let tokens = beam.tokens();
             for rule in search.rules {
                 rule.apply(&tokens, row);
             }
-            scores::log_sum_exp(row)
+            (total, scores::log_sum_exp(row) - total)
         })
         .collect()
 }

@@ -10,8 +10,9 @@ mod scores;
 
 use crate::Result;
 
+pub use percept_kernels::{largest, log_sum_exp};
 pub use rules::{Rule, Suppress, SuppressAtStart};
-pub use scores::{log_sum_exp, softmax};
+pub use scores::softmax;
 
 /// Something that scores the next token.
 pub trait Decoder {

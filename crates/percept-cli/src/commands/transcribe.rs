@@ -1,5 +1,6 @@
 //! `percept transcribe`: argv to text in eight hops (docs/architecture.md).
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use percept::flow::{
@@ -29,7 +30,9 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     let options = Arc::new(options(arguments, limits)?);
     let runtime = setup::runtime(&arguments.compute)?;
     let hub = setup::hub(&arguments.fetching, &arguments.progress);
-    let loaded = transcribe::load(&hub, arguments.model.as_deref(), &runtime)?;
+    // Never dropped: the process ends with the command, and the system takes memory back faster than it is
+    // given back piece by piece.
+    let loaded = ManuallyDrop::new(transcribe::load(&hub, arguments.model.as_deref(), &runtime)?);
     let writer = Writer {
         formats: &formats,
         limits,

@@ -9,6 +9,7 @@ mod golden_speech;
 mod languages;
 mod names;
 mod network;
+mod pieces;
 mod raw;
 mod recording;
 mod segments;
@@ -23,7 +24,7 @@ use std::time::Instant;
 
 use percept_backbone::decode::{Suppress, SuppressAtStart, softmax};
 use percept_backbone::mel::{MelFilters, log_mel};
-use percept_backbone::{Device, Tensor, Weights, compute_error, load_both, on_compute_threads, open_device};
+use percept_backbone::{Device, Tensor, Weights, both, compute_error, on_compute_threads, open_device};
 use percept_core::transcribe::{SAMPLE_RATE, TranscribeInput, TranscribeOptions, Transcript};
 use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Transcribe};
 
@@ -79,7 +80,7 @@ impl Whisper {
             let vocabulary = scope.spawn(|| {
                 Vocabulary::load(local, shape.vocabulary, decoding.multilingual, decoding.no_timestamps)
             });
-            let network = load_both(
+            let network = both(
                 || Encoder::load(&weights.at("model.encoder"), &shape),
                 || Decoder::load(&weights.at("model.decoder"), &shape),
             );
@@ -182,7 +183,7 @@ impl Whisper {
 
 impl Model<Transcribe> for Whisper {
     fn predict(&self, inputs: &[TranscribeInput]) -> Result<Vec<Predicted<Transcript>>> {
-        on_compute_threads(|| inputs.iter().map(|input| Recording::new(self, input).run()).collect())
+        on_compute_threads(|| inputs.iter().map(|input| Recording::new(self, input)?.run()).collect())
     }
 
     fn raw(&self, input: &TranscribeInput) -> Result<Vec<RawTensor>> {

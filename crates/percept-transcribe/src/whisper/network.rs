@@ -6,7 +6,7 @@
 use percept_backbone::decode::Decoder as Search;
 use percept_backbone::{
     Activation, AttentionNames, Block, BlockNames, BlockShape, Conv1d, Conv1dShape, Embedding, KeyValues,
-    LayerNorm, Linear, Result, Tensor, Weights, WeightsError, load_both,
+    LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
 };
 
 use super::config::Shape;
@@ -74,11 +74,11 @@ impl Encoder {
     }
 
     fn embed(&self, mel: &Tensor) -> Result<Tensor> {
-        let mut x = mel.clone();
-        for conv in &self.stem {
-            x = conv.forward_activated(&x, self.activation)?;
-        }
-        x.broadcast_add(&self.positions.rows(0, self.length)?)
+        let [first, second] = &self.stem;
+        let x = first.forward_activated(mel, self.activation)?;
+        let (batch, dim) = (x.dim(0)?, x.dim(2)?);
+        let positions = self.positions.rows(0, self.length)?.broadcast_as((batch, self.length, dim))?;
+        second.forward_activated_onto(&x, self.activation, &positions)
     }
 }
 
@@ -115,7 +115,7 @@ impl Decoder {
             eps: EPS,
         };
         let weights = &weights.for_few_rows();
-        let (embedding, layers) = load_both(
+        let (embedding, layers) = both(
             || Embedding::load_tied(&weights.at("embed_tokens"), shape.vocabulary, shape.dim),
             || load_layers(weights, shape.decoder_layers, DECODER_LAYER, block),
         );
@@ -133,8 +133,8 @@ impl Decoder {
 
     /// The keys and values of encoded sound `[1, positions, dim]`.
     pub(super) fn remember(&self, encoded: &Tensor) -> Result<Memory> {
-        let layers = self.layers.iter().filter_map(Block::cross);
-        layers.map(|cross| cross.attention.remember(encoded)).collect::<Result<_>>().map(Memory)
+        let layers = self.layers.iter().filter_map(Block::cross).collect::<Vec<_>>();
+        for_layers(layers.len(), |layer| layers[layer].attention.remember(encoded)).map(Memory)
     }
 
     /// A decode that has seen nothing yet, of one row.
@@ -210,7 +210,7 @@ impl<'a> Search for &'a Decoder {
 
     fn step(&self, tokens: &[u32], state: &mut State<'a>) -> Result<Vec<f32>> {
         let states = self.advance(tokens, tokens.len(), state)?;
-        self.head.forward(&states)?.flatten_all()?.to_vec1()
+        self.head.forward_to_vec(&states)
     }
 
     fn select(&self, state: &mut State<'a>, rows: &[usize]) -> Result<()> {
@@ -231,5 +231,5 @@ fn load_layers(
     shape: BlockShape,
 ) -> Result<Vec<Block>, WeightsError> {
     let weights = weights.at("layers");
-    percept_backbone::load_layers(count, |layer| Block::load(&weights.at(layer.to_string()), names, shape))
+    for_layers(count, |layer| Block::load(&weights.at(layer.to_string()), names, shape))
 }

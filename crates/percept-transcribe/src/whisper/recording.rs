@@ -44,13 +44,13 @@ pub(super) struct Recording<'a> {
 }
 
 impl<'a> Recording<'a> {
-    pub(super) fn new(whisper: &'a Whisper, input: &'a TranscribeInput) -> Self {
+    pub(super) fn new(whisper: &'a Whisper, input: &'a TranscribeInput) -> Result<Self> {
         let options = input.options.as_ref();
         let mut said = Vec::new();
         if let Some(prompt) = options.prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty()) {
-            said = whisper.vocabulary.tokens(&format!(" {prompt}"));
+            said = whisper.vocabulary.tokens(&format!(" {prompt}"))?;
         }
-        Self {
+        Ok(Self {
             whisper,
             input,
             options,
@@ -63,7 +63,7 @@ impl<'a> Recording<'a> {
             timings: Timings::default(),
             encoder: 0.0,
             spent: Spent::default(),
-        }
+        })
     }
 
     /// Transcribes it.

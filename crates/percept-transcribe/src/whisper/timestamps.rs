@@ -2,7 +2,7 @@
 //! are more probable than any word (`whisper/decoding.py`, `ApplyTimestampRules`; transformers'
 //! `WhisperTimeStampLogitsProcessor`).
 
-use percept_backbone::decode::{Rule, log_sum_exp};
+use percept_backbone::decode::{Rule, largest, log_sum_exp};
 
 /// The rule, for one checkpoint.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Rule for TimestampRule {
             }
         }
         // The common normaliser of both sides cancels out.
-        let word = scores[..first].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let word = largest(&scores[..first]);
         if log_sum_exp(&scores[first..]) > word {
             scores[..first].fill(f32::NEG_INFINITY);
         }

@@ -1,17 +1,22 @@
 //! Whisper's tokens: text, and the special ones that steer the decoder.
 
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
 use percept_core::transcribe::Goal;
 use percept_core::{Error, LocalModel, Result};
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Tokenizer};
 
+use super::pieces::Pieces;
+
 /// Seconds between two timestamp tokens.
 pub(super) const TIMESTAMP_STEP: f64 = 0.02;
 
 /// The tokenizer and the ids of the special tokens.
 pub(super) struct Vocabulary {
-    tokenizer: Tokenizer,
+    tokens: Tokens,
     pub(super) end: u32,
     pub(super) start: u32,
     pub(super) previous: Option<u32>,
@@ -24,6 +29,57 @@ pub(super) struct Vocabulary {
     size: usize,
 }
 
+/// What turns tokens into text and text into tokens.
+enum Tokens {
+    /// The pieces are read; the whole tokenizer waits until it is needed.
+    Pieces {
+        pieces: Pieces,
+        path: PathBuf,
+        whole: OnceLock<Tokenizer>,
+    },
+    Whole(Tokenizer),
+}
+
+impl Tokens {
+    fn load(local: &LocalModel) -> Result<Self> {
+        if let Some(path) = local.find("tokenizer.json")
+            && let Some(pieces) = Pieces::read(path)
+        {
+            return Ok(Self::Pieces { pieces, path: path.to_owned(), whole: OnceLock::new() });
+        }
+        read_tokenizer(local).map(Self::Whole)
+    }
+
+    /// The id of a special token.
+    fn id(&self, token: &str) -> Option<u32> {
+        match self {
+            Self::Pieces { pieces, .. } => pieces.id(token),
+            Self::Whole(tokenizer) => tokenizer.token_to_id(token),
+        }
+    }
+
+    fn text(&self, tokens: &[u32]) -> String {
+        match self {
+            Self::Pieces { pieces, .. } => pieces.text(tokens),
+            // Decoding fails only without a decoder in the tokenizer, and then gives nothing to say.
+            Self::Whole(tokenizer) => tokenizer.decode(tokens, false).unwrap_or_default(),
+        }
+    }
+
+    fn whole(&self) -> Result<&Tokenizer> {
+        match self {
+            Self::Pieces { path, whole, .. } => match whole.get() {
+                Some(tokenizer) => Ok(tokenizer),
+                None => {
+                    let tokenizer = tokenizer_from(path)?;
+                    Ok(whole.get_or_init(|| tokenizer))
+                }
+            },
+            Self::Whole(tokenizer) => Ok(tokenizer),
+        }
+    }
+}
+
 impl Vocabulary {
     /// Reads `tokenizer.json`, or `vocab.json` and `merges.txt`. `size` is the number of scores that
     /// the network gives; `multilingual` and `no_timestamps` are what the configuration says.
@@ -33,8 +89,8 @@ impl Vocabulary {
         multilingual: Option<bool>,
         no_timestamps: Option<u32>,
     ) -> Result<Self> {
-        let tokenizer = read_tokenizer(local)?;
-        let id = |token: &str| tokenizer.token_to_id(token);
+        let tokens = Tokens::load(local)?;
+        let id = |token: &str| tokens.id(token);
         let needed = |token: &str| {
             id(token).ok_or_else(|| Error::Weights {
                 model: local.id.clone(),
@@ -43,7 +99,7 @@ impl Vocabulary {
         };
         // Published vocabularies without English-only training have 51,864 entries.
         let multilingual = multilingual.unwrap_or(size != 51_864);
-        let languages = if multilingual { languages(&tokenizer, size) } else { Vec::new() };
+        let languages = if multilingual { languages(&tokens, size) } else { Vec::new() };
         Ok(Self {
             end: needed("<|endoftext|>")?,
             start: needed("<|startoftranscript|>")?,
@@ -57,7 +113,7 @@ impl Vocabulary {
             transcribe: id("<|transcribe|>"),
             languages,
             size,
-            tokenizer,
+            tokens,
         })
     }
 
@@ -73,7 +129,7 @@ impl Vocabulary {
 
     /// Tokens that openai-whisper never lets a decoder say, for checkpoints that do not list theirs.
     pub(super) fn never_said(&self) -> Vec<u32> {
-        let startoflm = self.tokenizer.token_to_id("<|startoflm|>");
+        let startoflm = self.tokens.id("<|startoflm|>");
         let languages = self.languages.iter().map(|(_, id)| *id);
         [Some(self.start), self.previous, self.no_speech, self.translate, self.transcribe, startoflm]
             .into_iter()
@@ -135,16 +191,16 @@ impl Vocabulary {
     /// Text of tokens, timestamps and other special tokens left out.
     pub(super) fn text(&self, tokens: &[u32]) -> String {
         let text = tokens.iter().copied().filter(|token| *token < self.end).collect::<Vec<_>>();
-        // Decoding fails only without a decoder in the tokenizer, and then gives nothing to say.
-        self.tokenizer.decode(&text, false).unwrap_or_default()
+        self.tokens.text(&text)
     }
 
     /// Tokens of text.
-    pub(super) fn tokens(&self, text: &str) -> Vec<u32> {
-        self.tokenizer
-            .encode_fast(text, false)
-            .map(|encoding| encoding.get_ids().to_vec())
-            .unwrap_or_default()
+    ///
+    /// # Errors
+    /// For a damaged tokenizer, which is first needed here.
+    pub(super) fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokens.whole()?.encode_fast(text, false);
+        Ok(encoding.map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default())
     }
 }
 
@@ -167,11 +223,15 @@ fn read_tokenizer(local: &LocalModel) -> Result<Tokenizer> {
         }
         return Ok(tokenizer);
     }
-    Tokenizer::from_file(local.file("tokenizer.json")?).map_err(|error| damaged("tokenizer.json", error))
+    tokenizer_from(local.file("tokenizer.json")?)
+}
+
+fn tokenizer_from(path: &Path) -> Result<Tokenizer> {
+    Tokenizer::from_file(path).map_err(|error| Error::input(path, error.to_string()))
 }
 
 /// `added_tokens.json` maps the special tokens to their ids, which follow those of `vocab.json`.
-fn add_special_tokens(tokenizer: &mut Tokenizer, path: &std::path::Path) -> Result<()> {
+fn add_special_tokens(tokenizer: &mut Tokenizer, path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::input(path, error))?;
     let ids: std::collections::HashMap<String, u32> =
         serde_json::from_str(&text).map_err(|error| Error::input(path, error))?;
@@ -183,9 +243,9 @@ fn add_special_tokens(tokenizer: &mut Tokenizer, path: &std::path::Path) -> Resu
 }
 
 /// The language tokens, by their codes, that the network has scores for.
-fn languages(tokenizer: &Tokenizer, size: usize) -> Vec<(String, u32)> {
-    let known = super::languages::LANGUAGES.iter().filter_map(|(code, _)| {
-        tokenizer.token_to_id(&format!("<|{code}|>")).map(|id| ((*code).to_owned(), id))
-    });
+fn languages(tokens: &Tokens, size: usize) -> Vec<(String, u32)> {
+    let known = super::languages::LANGUAGES
+        .iter()
+        .filter_map(|(code, _)| tokens.id(&format!("<|{code}|>")).map(|id| ((*code).to_owned(), id)));
     known.filter(|(_, id)| (*id as usize) < size).collect()
 }
