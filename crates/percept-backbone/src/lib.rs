@@ -7,29 +7,47 @@
 
 mod activation;
 mod attention;
+mod batch_norm;
 mod block;
 mod conv;
+mod conv2d;
 mod cpu;
 pub mod decode;
+mod deformable;
 mod device;
+#[cfg(test)]
+mod feature_maps_golden;
+mod grid_sample;
 mod linear;
 mod machine;
 pub mod mel;
 mod mlp;
 mod norm;
+mod pool;
+mod resample;
 pub mod vit;
 mod weights;
 
 pub use activation::Activation;
 pub use attention::{Attention, AttentionNames, KeyValues, Over, See, scaled_dot_product_attention};
+pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use conv::{Conv1d, Conv1dShape};
+pub use conv2d::Conv2d;
+pub use deformable::{FeaturePoints, deformable_attention};
 pub use device::{both, compute_error, for_layers, instruction_set, on_compute_threads, open_device};
+pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{Machine, Rates};
 pub use mlp::Mlp;
-pub use norm::LayerNorm;
+pub use norm::{GroupNorm, LayerNorm, l2_normalize};
+pub use percept_kernels::{
+    Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
+    Pool, Pooling,
+};
+pub use pool::pool;
+pub use resample::{resize, resize_by};
 pub use weights::{Stored, Weights, WeightsError};
 
 /// The result of tensor arithmetic. It is turned into a `percept_core::Error` where the model's

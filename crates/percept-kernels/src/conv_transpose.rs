@@ -4,12 +4,15 @@
 //! kernel: those `k` with `r + padding - k dilation` a multiple of s. So each remainder (of rows and of columns)
 //! is an ordinary convolution with stride 1, and the output is their results, interleaved. No product is
 //! computed twice and none is added through memory. Remainders that look at the same places of the input share
-//! one convolution with more output channels: for kernel = stride that is all of them, as one matrix product.
+//! one convolution with more output channels. Where the kernel is as large as the stride, that is all of them, and
+//! `conv_transpose_product.rs` does it as a plain matrix product.
 
 use crate::conv::PackedConv;
+use crate::conv_transpose_product;
 use crate::conv_transpose_shape::{Class, ConvTransposeShape, classes};
 use crate::epilogue::{Epilogue, Residual};
 use crate::isa::{Isa, isa};
+use crate::linear_f32::PackedF32;
 use crate::math::{apply_inline, per_isa};
 use crate::parallel::{self, SharedOut};
 use crate::scratch::Scratch;
@@ -21,6 +24,8 @@ const TOGETHER: usize = 4 << 20;
 #[derive(Clone)]
 pub struct PackedConvTranspose {
     shape: ConvTransposeShape,
+    /// Where the kernel is as large as the stride; there are no parts then.
+    product: Option<PackedF32>,
     axes: [Axis; 2],
     /// The convolution of each pair of classes, row by row; none where no tap of the kernel falls.
     parts: Vec<Option<PackedConv>>,
@@ -49,6 +54,7 @@ impl PackedConvTranspose {
         assert!(divides, "groups: a divisor of both channel counts is wanted");
         let wanted = in_channels * (out_channels / groups) * kernel[0] * kernel[1];
         assert_eq!(weight.len(), wanted, "weight: [in, out / groups, height, width] is wanted");
+        let product = conv_transpose_product::pack(weight, &shape);
         // Channels by themselves have a kernel of their own, which takes one output for each input.
         let merge = !(groups == in_channels && groups == out_channels);
         let axes = [0, 1].map(|d| {
@@ -62,8 +68,9 @@ impl PackedConvTranspose {
             Axis { classes, places }
         });
         let pairs = axes[0].classes.iter().flat_map(|y| axes[1].classes.iter().map(move |x| (y, x)));
+        let pairs = pairs.filter(|_| product.is_none());
         let parts = pairs.map(|(y, x)| shape.part(weight, y, x)).collect();
-        Self { shape, axes, parts }
+        Self { shape, product, axes, parts }
     }
 
     /// The shape it was packed with.
@@ -96,6 +103,10 @@ impl PackedConvTranspose {
         epilogue.check(shape.out_channels, out.len());
         if out.is_empty() {
             return;
+        }
+        if let Some(product) = &self.product {
+            let out = SharedOut::new(out);
+            return conv_transpose_product::run(shape, product, input, (batch, size), &out, epilogue);
         }
         let lengths = self.parts.iter().flatten().map(|part| part.shape().out_channels * pixels(part, size));
         let part_length = lengths.max().unwrap_or(0);
@@ -162,19 +173,9 @@ impl Interleave<'_> {
                 let at = ((self.first * channels + task) * rows + y) * columns;
                 // SAFETY: each (item, channel) plane is one task's.
                 let out = unsafe { out.part(at, columns) };
-                let line = buffer.as_floats();
-                match self.epilogue.residual {
-                    Residual::None => {
-                        self.row(isa, item, channel, y, out);
-                        finish_row(isa, out, channel, self.epilogue);
-                        continue;
-                    }
-                    Residual::Add(all) => out.copy_from_slice(&all[at..at + columns]),
-                    Residual::InPlace => {}
-                }
-                self.row(isa, item, channel, y, line);
-                finish_row(isa, line, channel, self.epilogue);
-                out.iter_mut().zip(line.iter()).for_each(|(out, value)| *out += value);
+                put_row(isa, (out, at), buffer.as_floats(), channel, self.epilogue, &|line| {
+                    self.row(isa, item, channel, y, line);
+                });
             }
         });
     }
@@ -224,6 +225,28 @@ impl Interleave<'_> {
         let count = (output[1] - remainder).div_ceil(stride[1]);
         Some(&self.results[start + row * size[1] + column..][..count])
     }
+}
+
+/// Writes one finished row, which lies at `at` of the output, from what `fill` makes; `line` is scratch.
+pub(crate) fn put_row(
+    isa: Isa,
+    (out, at): (&mut [f32], usize),
+    line: &mut [f32],
+    channel: usize,
+    epilogue: &Epilogue<'_>,
+    fill: &dyn Fn(&mut [f32]),
+) {
+    match epilogue.residual {
+        Residual::None => {
+            fill(out);
+            return finish_row(isa, out, channel, epilogue);
+        }
+        Residual::Add(all) => out.copy_from_slice(&all[at..at + out.len()]),
+        Residual::InPlace => {}
+    }
+    fill(line);
+    finish_row(isa, line, channel, epilogue);
+    out.iter_mut().zip(line.iter()).for_each(|(out, value)| *out += value);
 }
 
 /// Puts one remainder's values (zeros for `None`) into its places of a row.

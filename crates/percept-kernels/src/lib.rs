@@ -38,6 +38,7 @@ mod batch_norm;
 mod conv;
 mod conv_panel;
 mod conv_transpose;
+mod conv_transpose_product;
 mod conv_transpose_shape;
 mod deformable;
 mod depthwise;

@@ -22,7 +22,12 @@ pub(crate) fn places_and_weights(resize: &Resize, axis: usize, places: &mut [u32
             places[tap * output + x] = place.clamp(0, last) as u32;
             weights[tap * output + x] = weight;
         };
-        let position = if corners { step * x as f32 } else { step * (x as f32 + 0.5) - 0.5 };
+        let position = match resize.filter {
+            // torch does not ask for the step here; the cubic filter does.
+            Filter::Bilinear if input == output => x as f32,
+            _ if corners => step * x as f32,
+            _ => step * (x as f32 + 0.5) - 0.5,
+        };
         match resize.filter {
             Filter::Nearest => set(0, nearest(x, input, output, step), 1.0),
             Filter::Bilinear => {

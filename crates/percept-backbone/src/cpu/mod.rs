@@ -2,16 +2,37 @@
 //! same layers run on candle's own operations.
 
 mod attention_op;
+mod kernel_op;
 mod linear_op;
 mod norm_op;
 
-use candle_core::{CpuStorage, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, Device, Layout, Storage, Tensor};
 
 use crate::Result;
 
 pub(crate) use attention_op::AttentionOp;
+pub(crate) use kernel_op::run_kernel;
 pub(crate) use linear_op::{LinearOp, MlpOp, Packed};
 pub(crate) use norm_op::LayerNormOp;
+
+/// What does a layer's arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// `percept-kernels`, on the processor.
+    Kernels,
+    /// candle's own operations, on any device.
+    Candle,
+}
+
+impl Engine {
+    /// The one for tensors on a device.
+    pub(crate) fn of(device: &Device) -> Self {
+        match device {
+            Device::Cpu => Self::Kernels,
+            _ => Self::Candle,
+        }
+    }
+}
 
 /// The elements of a contiguous operand.
 fn whole<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {

@@ -18,6 +18,8 @@ fn along(resize: &Resize, d: usize, x: usize) -> Vec<(usize, f64)> {
     let held = |place: i64| place.clamp(0, input as i64 - 1) as usize;
     let ratio = input as f64 / output as f64;
     let position = match resize.alignment {
+        // torch copies, whatever the factor.
+        _ if resize.filter == Filter::Bilinear && input == output => x as f64,
         Alignment::Edges => ratio * (x as f64 + 0.5) - 0.5,
         Alignment::EdgesByFactor(factor) => (x as f64 + 0.5) / factor[d] - 0.5,
         Alignment::Corners if output == 1 => 0.0,

@@ -1,0 +1,281 @@
+//! Convolutions of feature maps `[batch, channels, height, width]`, with batch normalisation folded in.
+//!
+//! On the processor weights are packed once and bias, activation and residual are applied in the same pass.
+//! Elsewhere candle's convolutions run; they take one stride and one dilation for both directions, and others
+//! are an error there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use candle_core::{Device, Shape, Tensor};
+use percept_kernels::{
+    Activation as KernelActivation, ConvShape, ConvTransposeShape, Epilogue, PackedConv, PackedConvTranspose,
+    Residual,
+};
+
+use crate::Result;
+use crate::activation::Activation;
+use crate::batch_norm::BatchNorm;
+use crate::cpu::{Engine, run_kernel};
+use crate::weights::{Weights, WeightsError};
+
+/// A convolution, ordinary or transposed, of feature maps. f32 in every precision.
+#[derive(Clone)]
+pub struct Conv2d {
+    shape: AnyShape,
+    form: Form,
+}
+
+/// Which of the two it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnyShape {
+    Conv(ConvShape),
+    Transposed(ConvTransposeShape),
+}
+
+#[derive(Clone)]
+enum Form {
+    /// On the processor: packed once.
+    Packed { weight: Arc<Packed>, bias: Option<Arc<[f32]>> },
+    /// Elsewhere: as PyTorch stores it, the bias as `[1, out, 1, 1]`.
+    Dense { weight: Tensor, bias: Option<Tensor> },
+}
+
+enum Packed {
+    Conv(PackedConv),
+    Transposed(PackedConvTranspose),
+}
+
+impl fmt::Debug for Conv2d {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conv2d").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+impl AnyShape {
+    fn channels(&self) -> usize {
+        match self {
+            Self::Conv(shape) => shape.out_channels,
+            Self::Transposed(shape) => shape.out_channels,
+        }
+    }
+
+    /// Refuses what no convolution can be, before a kernel panics at it.
+    fn check(&self) -> Result<()> {
+        let (pairs, channels, groups) = match self {
+            Self::Conv(s) => ([s.kernel, s.stride, s.dilation], [s.in_channels, s.out_channels], s.groups),
+            Self::Transposed(s) => {
+                ([s.kernel, s.stride, s.dilation], [s.in_channels, s.out_channels], s.groups)
+            }
+        };
+        let divides = groups > 0 && channels.iter().all(|count| count.is_multiple_of(groups));
+        if !divides || pairs.as_flattened().contains(&0) {
+            candle_core::bail!("conv2d: {self:?} is no convolution");
+        }
+        Ok(())
+    }
+
+    /// Of the weight, as PyTorch stores it.
+    fn weight(&self) -> [usize; 4] {
+        match self {
+            Self::Conv(s) => [s.out_channels, s.in_channels / s.groups, s.kernel[0], s.kernel[1]],
+            Self::Transposed(s) => [s.in_channels, s.out_channels / s.groups, s.kernel[0], s.kernel[1]],
+        }
+    }
+}
+
+impl Conv2d {
+    /// Loads `torch.nn.Conv2d`: `weight` `[out, in / groups, height, width]` and, where it is there, `bias`
+    /// `[out]`.
+    pub fn load(weights: &Weights, shape: ConvShape) -> Result<Self, WeightsError> {
+        Self::read(weights, AnyShape::Conv(shape), None, Engine::of(weights.device()))
+    }
+
+    /// Loads `torch.nn.Conv2d` and folds the normalisation after it into its weights.
+    pub fn load_folded(weights: &Weights, shape: ConvShape, norm: &BatchNorm) -> Result<Self, WeightsError> {
+        Self::read(weights, AnyShape::Conv(shape), Some(norm), Engine::of(weights.device()))
+    }
+
+    /// Loads `torch.nn.ConvTranspose2d`: `weight` `[in, out / groups, height, width]` and, where it is there,
+    /// `bias` `[out]`.
+    pub fn load_transposed(weights: &Weights, shape: ConvTransposeShape) -> Result<Self, WeightsError> {
+        Self::read(weights, AnyShape::Transposed(shape), None, Engine::of(weights.device()))
+    }
+
+    /// Loads `torch.nn.ConvTranspose2d` and folds the normalisation after it into its weights.
+    pub fn load_transposed_folded(
+        weights: &Weights,
+        shape: ConvTransposeShape,
+        norm: &BatchNorm,
+    ) -> Result<Self, WeightsError> {
+        Self::read(weights, AnyShape::Transposed(shape), Some(norm), Engine::of(weights.device()))
+    }
+
+    pub(crate) fn read(
+        weights: &Weights,
+        shape: AnyShape,
+        norm: Option<&BatchNorm>,
+        engine: Engine,
+    ) -> Result<Self, WeightsError> {
+        shape.check().map_err(WeightsError::Engine)?;
+        let weight = weights.get("weight", &shape.weight())?;
+        let bias = match weights.has("bias") {
+            true => Some(weights.get("bias", &[shape.channels()])?),
+            false => None,
+        };
+        Self::new(&weight, bias.as_ref(), shape, norm, engine).map_err(WeightsError::Engine)
+    }
+
+    fn new(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        shape: AnyShape,
+        norm: Option<&BatchNorm>,
+        engine: Engine,
+    ) -> Result<Self> {
+        let mut values = weight.flatten_all()?.to_vec1::<f32>()?;
+        let mut bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        if let Some(norm) = norm {
+            if norm.channels() != shape.channels() {
+                candle_core::bail!("{} channels are normalised, {shape:?}", norm.channels());
+            }
+            bias = Some(match shape {
+                AnyShape::Conv(_) => norm.kernel().fold(&mut values, bias.as_deref()),
+                AnyShape::Transposed(s) => {
+                    norm.kernel().fold_transposed(&mut values, bias.as_deref(), (s.in_channels, s.groups))
+                }
+            });
+        }
+        match engine {
+            Engine::Kernels => Ok(Self::packed(&values, bias, shape)),
+            Engine::Candle => Self::dense(values, bias, shape, weight.device()),
+        }
+    }
+
+    fn packed(weight: &[f32], bias: Option<Vec<f32>>, shape: AnyShape) -> Self {
+        let weight = match shape {
+            AnyShape::Conv(shape) => Packed::Conv(PackedConv::new(weight, shape)),
+            AnyShape::Transposed(shape) => Packed::Transposed(PackedConvTranspose::new(weight, shape)),
+        };
+        Self { shape, form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) } }
+    }
+
+    fn dense(weight: Vec<f32>, bias: Option<Vec<f32>>, shape: AnyShape, device: &Device) -> Result<Self> {
+        let weight = Tensor::from_vec(weight, &shape.weight(), device)?;
+        let channels = shape.channels();
+        let bias = bias.map(|bias| Tensor::from_vec(bias, (1, channels, 1, 1), device)).transpose()?;
+        Ok(Self { shape, form: Form::Dense { weight, bias } })
+    }
+
+    /// `[batch, in, height, width]` to `[batch, out, ...]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None, None)
+    }
+
+    /// The same through an activation.
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        self.run(x, Some(activation), None)
+    }
+
+    /// The same plus a residual in the shape of the output. An activation comes before the addition.
+    pub fn forward_onto(
+        &self,
+        x: &Tensor,
+        activation: Option<Activation>,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        self.run(x, activation, Some(residual))
+    }
+
+    fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
+        match &self.form {
+            Form::Packed { weight, bias } => {
+                let activation = activation.map_or(KernelActivation::None, Activation::kernel);
+                let epilogue = Epilogue::NONE.bias(bias.as_deref()).activation(activation);
+                match residual {
+                    None => run_kernel("conv2d", [x], |operands| {
+                        weight.apply(operands[0].0, operands[0].1, &epilogue, None)
+                    }),
+                    Some(residual) => run_kernel("conv2d-residual", [x, residual], |operands| {
+                        let epilogue = epilogue.residual(Residual::Add(operands[1].0));
+                        weight.apply(operands[0].0, operands[0].1, &epilogue, Some(operands[1].1))
+                    }),
+                }
+            }
+            Form::Dense { weight, bias } => {
+                let y = match &self.shape {
+                    AnyShape::Conv(shape) => convolve(x, weight, shape)?,
+                    AnyShape::Transposed(shape) => convolve_transposed(x, weight, shape)?,
+                };
+                let y = bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))?;
+                let y = activation.map_or(Ok(y.clone()), |activation| activation.forward(&y))?;
+                residual.map_or(Ok(y.clone()), |residual| y + residual)
+            }
+        }
+    }
+}
+
+impl Packed {
+    fn apply(
+        &self,
+        x: &[f32],
+        dims: &[usize],
+        epilogue: &Epilogue<'_>,
+        residual: Option<&[usize]>,
+    ) -> Result<(Vec<f32>, Shape)> {
+        let &[batch, channels, height, width] = dims else {
+            candle_core::bail!("conv2d: [batch, channels, height, width] is wanted, not {dims:?}");
+        };
+        let size = [height, width];
+        let (ins, outs, [rows, columns]) = match self {
+            Self::Conv(conv) => {
+                (conv.shape().in_channels, conv.shape().out_channels, conv.shape().output(size))
+            }
+            Self::Transposed(conv) => {
+                (conv.shape().in_channels, conv.shape().out_channels, conv.shape().output(size))
+            }
+        };
+        if channels != ins || rows * columns == 0 {
+            candle_core::bail!("conv2d: {dims:?} does not fit a layer of {ins} channels or its kernel");
+        }
+        let made = [batch, outs, rows, columns];
+        if residual.is_some_and(|dims| dims != made) {
+            candle_core::bail!("conv2d: the residual is {residual:?}, the output {made:?}");
+        }
+        let mut out = vec![0.0; made.iter().product()];
+        match self {
+            Self::Conv(conv) => conv.apply(x, batch, size, &mut out, epilogue),
+            Self::Transposed(conv) => conv.apply(x, batch, size, &mut out, epilogue),
+        }
+        Ok((out, made.to_vec().into()))
+    }
+}
+
+/// The one number that candle takes for both directions.
+fn both(pair: [usize; 2], what: &str) -> Result<usize> {
+    match pair {
+        [a, b] if a == b => Ok(a),
+        _ => candle_core::bail!("conv2d: {what} {pair:?} of two numbers is supported on the processor only"),
+    }
+}
+
+/// The bare convolution by candle.
+#[expect(clippy::disallowed_methods, reason = "this is percept_backbone's convolution")]
+fn convolve(x: &Tensor, weight: &Tensor, shape: &ConvShape) -> Result<Tensor> {
+    let (stride, dilation) = (both(shape.stride, "a stride")?, both(shape.dilation, "a dilation")?);
+    let [rows, columns] = shape.padding;
+    let x = x.pad_with_zeros(2, rows, rows)?.pad_with_zeros(3, columns, columns)?;
+    x.conv2d(weight, 0, stride, dilation, shape.groups)
+}
+
+/// The bare transposed convolution by candle, which knows no groups.
+fn convolve_transposed(x: &Tensor, weight: &Tensor, shape: &ConvTransposeShape) -> Result<Tensor> {
+    let (stride, dilation) = (both(shape.stride, "a stride")?, both(shape.dilation, "a dilation")?);
+    let (padding, more) =
+        (both(shape.padding, "a padding")?, both(shape.output_padding, "an output padding")?);
+    let groups = x.chunk(shape.groups, 1)?.into_iter().zip(weight.chunk(shape.groups, 0)?);
+    let parts = groups.map(|(x, weight)| {
+        x.contiguous()?.conv_transpose2d(&weight.contiguous()?, padding, more, stride, dilation)
+    });
+    Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 1)
+}
