@@ -56,7 +56,7 @@ def verdict(all_turns: list[list[Turn]]) -> str:
     """How far the numbers can be trusted."""
     quiet = [sum(turn.quiet for turn in turns) for turns in all_turns]
     enough = sum(count >= FEWEST for count in quiet)
-    return f"the machine was quiet for at least {FEWEST} turns of {enough} of {len(quiet)} cases; the others mean nothing"
+    return f"{enough} of {len(quiet)} cases had at least {FEWEST} turns on a quiet machine; the others mean nothing"
 
 
 def idle_and_total() -> tuple[int, int]:

@@ -2,7 +2,7 @@
 //! norms, convolution, positions, and the decoding loop (greedy, beam, sampling).
 //!
 //! Task crates build their models from these parts and nothing else; a second attention anywhere is
-//! a bug here. Start with [`Weights`], then [`Attention`] and [`Block`], then [`decode`].
+//! a bug here. Start with [`Weights`], then [`Attention`] and [`Block`], then [`decode`] or [`vit`].
 #![forbid(unsafe_code)]
 
 mod activation;
@@ -27,7 +27,7 @@ pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use conv::{Conv1d, Conv1dShape};
 pub use device::{compute_error, instruction_set, open_device};
 pub use linear::{Embedding, Linear};
-pub use machine::{Machine, Rates};
+pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
 pub use norm::LayerNorm;
 pub use weights::{Stored, Weights, WeightsError};
