@@ -4,7 +4,7 @@
     python benches/peers/kernels.py target/release/examples/peer_kernels [--rounds 21] [--only SUBSTRING]
 
 In each round every case has a turn of each side: a call that is not counted, then some that are, whose median is the
-turn's time; the median of the turns counts. Turns are 20 ms apart, so that no side's threads still spin in the other's.
+turn's time; the median of the turns counts. A turn begins when nobody else computes.
 torch keeps freed memory (glibc's thresholds are raised), so that kernels are compared and not allocators; element-wise
 results go to a buffer that is there. Prints a JSON line, then a table.
 """
@@ -29,9 +29,10 @@ if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
+from quiet import Quiet, Turn, median, ratio, verdict  # noqa: E402
+
 TURN_SECONDS = 0.03  # timed calls of one turn take about this long
 MOST_CALLS = 15
-PAUSE_SECONDS = 0.02
 BF16, F32 = torch.bfloat16, torch.float32
 
 
@@ -133,26 +134,25 @@ def peer_seconds(run: Callable[[], object], calls: int) -> float:
     return statistics.median(once() for _ in range(calls))
 
 
-def measure(percept: Percept, chosen: list[Case], rounds: int) -> list[dict]:
+def measure(percept: Percept, chosen: list[Case], rounds: int, quiet: Quiet) -> tuple[list[dict], str]:
     def calls(seconds: float) -> int:
         return max(1, min(MOST_CALLS, int(TURN_SECONDS / seconds)))
 
-    ours: list[list[float]] = [[] for _ in chosen]
-    theirs: list[list[float]] = [[] for _ in chosen]
+    ours: list[list[Turn]] = [[] for _ in chosen]
+    theirs: list[list[Turn]] = [[] for _ in chosen]
     counts = [(calls(percept.seconds(case.name, 1)), calls(peer_seconds(case.peer, 1))) for case in chosen]
     for _ in range(rounds):
         for case, (our_calls, their_calls), own, peer in zip(chosen, counts, ours, theirs):
-            own.append(percept.seconds(case.name, our_calls))
-            time.sleep(PAUSE_SECONDS)
-            peer.append(peer_seconds(case.peer, their_calls))
-            time.sleep(PAUSE_SECONDS)
-    return [
+            undisturbed = quiet.wait()
+            own.append(Turn(percept.seconds(case.name, our_calls), undisturbed))
+            undisturbed = quiet.wait()
+            peer.append(Turn(peer_seconds(case.peer, their_calls), undisturbed))
+    rows = [
         {"case": case.name, "peer": f"torch {case.peer_precision}", "target": case.target}
-        | {"ms": statistics.median(own) * 1e3, "peer_ms": statistics.median(peer) * 1e3}
-        # Turn by turn: what disturbs the machine for longer than a turn hits both.
-        | {"ratio": statistics.median(a / b for a, b in zip(own, peer))}
+        | {"ms": median(own) * 1e3, "peer_ms": median(peer) * 1e3, "ratio": ratio(own, peer)}
         for case, own, peer in zip(chosen, ours, theirs)
     ]
+    return rows, verdict(ours + theirs)
 
 
 def table(rows: list[dict]) -> str:
@@ -170,18 +170,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("percept", type=Path, help="the example peer_kernels")
     parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds to wait for a quiet machine, in all")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
     torch.set_grad_enabled(False)
     percept = Percept(arguments.percept)
     chosen = [case for case in cases() if arguments.only in case.name]
-    rows = measure(percept, chosen, arguments.rounds)
+    rows, trust = measure(percept, chosen, arguments.rounds, Quiet(arguments.patience))
     percept.close()
     settings = {"threads": THREADS, "rounds": arguments.rounds, "isa": percept.greeting["isa"]}
+    settings["trust"] = trust
     print(json.dumps(settings | {"load": os.getloadavg(), "torch": torch.__version__, "rows": rows}))
     print()
     print(table(rows))
+    print(f"\n{trust}")
 
 
 if __name__ == "__main__":

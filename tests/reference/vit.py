@@ -107,7 +107,8 @@ def main() -> None:
         for size, shape in zip(("native", "other"), shapes):
             image = torch.randn(shape, generator=random)
             found = outputs(model, image, extra if size == "other" else {})
-            tensors |= {f"{size}.{key}": value.clone(memory_format=torch.contiguous_format) for key, value in found.items()}
+            # Clones, since safetensors refuses two names of one tensor.
+            tensors |= {f"{size}.{key}": value.contiguous().clone() for key, value in found.items()}
             tensors[f"{size}.pixel_values"] = image
         save_file(tensors, folder / "fixture.safetensors")
 

@@ -2,7 +2,7 @@
 //! norms, convolution, positions, and the decoding loop (greedy, beam, sampling).
 //!
 //! Task crates build their models from these parts and nothing else; a second attention anywhere is
-//! a bug here. Start with [`Weights`], then [`Attention`] and [`Block`], then [`decode`].
+//! a bug here. Start with [`Weights`], then [`Attention`] and [`Block`], then [`decode`] or [`vit`].
 #![forbid(unsafe_code)]
 
 mod activation;
@@ -39,7 +39,7 @@ pub use deformable::{FeaturePoints, deformable_attention};
 pub use device::{both, compute_error, for_layers, instruction_set, on_compute_threads, open_device};
 pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
-pub use machine::{Machine, Rates};
+pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{

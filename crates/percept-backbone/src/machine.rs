@@ -11,12 +11,12 @@ pub struct Machine {
     /// The best that this processor has.
     pub detected: &'static str,
     /// The limit that the environment sets.
-    pub limit: Option<Limit>,
+    pub limit: Option<InstructionLimit>,
 }
 
 /// What `PERCEPT_ISA` says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Limit {
+pub struct InstructionLimit {
     /// The text.
     pub text: String,
     /// Whether it names an instruction set; what does not is ignored.
@@ -41,7 +41,7 @@ impl Machine {
         Self {
             instruction_set: isa().name(),
             detected: detected().name(),
-            limit: limit.map(|text| Limit { known: Isa::from_name(&text).is_some(), text }),
+            limit: limit.map(|text| InstructionLimit { known: Isa::from_name(&text).is_some(), text }),
         }
     }
 }

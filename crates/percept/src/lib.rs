@@ -25,7 +25,7 @@ mod envelope;
 mod load;
 pub mod transcribe;
 
-pub use percept_backbone::{Machine, Rates};
+pub use percept_backbone::{InstructionLimit, Machine, Rates};
 pub use percept_core::{
     Arch, Device, Error, LocalModel, Model, ModelSpec, Precision, Predicted, Prediction, RawTensor,
     RawValues, Result, Runtime, SourceKind, Task, Timings, write,
