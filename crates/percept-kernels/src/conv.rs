@@ -1,12 +1,14 @@
 //! Convolution on `[batch, channels, height, width]` in f32, as a matrix product whose right side is never
 //! written out: panels of 32 output pixels are gathered from the input into cache and multiplied at once.
 
+use crate::conv_amx::SplitWeight;
 use crate::conv_panel::Gather;
 use crate::epilogue::{COLUMNS, Channels, Epilogue, Place, Target, Tile, finish};
 use crate::isa::isa;
 use crate::parallel::{self, SharedOut};
 use crate::scratch::{Aligned, Scratch, as_bytes, cast_mut};
 use crate::tile::{Kind, Numbers, Operands};
+use std::sync::OnceLock;
 
 /// The shape of a convolution's weight and how it steps; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,8 @@ pub struct PackedConv {
     /// Rows of `depth` numbers, `stride` bytes apart, so that rows spread over the sets of the cache.
     weight: Aligned,
     stride: usize,
+    /// For AMX, made when it is first wanted.
+    split: OnceLock<SplitWeight>,
 }
 
 impl PackedConv {
@@ -132,7 +136,7 @@ impl PackedConv {
                 cast_mut::<f32>(row)[..depth].copy_from_slice(from);
             }
         }
-        Self { shape, weight: packed, stride: row_stride }
+        Self { shape, weight: packed, stride: row_stride, split: OnceLock::new() }
     }
 
     /// The shape it was packed with.
@@ -168,6 +172,9 @@ impl PackedConv {
         let shared = SharedOut::new(out);
         if shape.is_depthwise() {
             crate::depthwise::run(isa(), self, input, batch, size, &shared, epilogue);
+        } else if SplitWeight::suits(isa(), shape) {
+            let weight = self.split.get_or_init(|| SplitWeight::new(isa(), self));
+            crate::conv_amx::run(isa(), weight, shape, input, (batch, size), &shared, epilogue);
         } else {
             self.by_panels(input, batch, size, &shared, epilogue);
         }

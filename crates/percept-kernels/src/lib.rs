@@ -36,6 +36,7 @@ mod attention_form;
 mod attention_soften;
 mod batch_norm;
 mod conv;
+mod conv_amx;
 mod conv_panel;
 mod conv_transpose;
 mod conv_transpose_product;

@@ -9,6 +9,9 @@ use crate::epilogue::COLUMNS;
 use crate::isa::Isa;
 use crate::math::per_isa;
 
+/// Parts of a number.
+pub(crate) const PARTS: usize = 3;
+
 /// Input channels with padding to whole AMX steps.
 pub(crate) fn padded(depth: usize) -> usize {
     depth.next_multiple_of(32)
@@ -28,7 +31,7 @@ fn round(x: f32) -> u32 {
 
 /// The three parts, each in the upper half of the bits.
 #[inline(always)]
-fn parts(x: f32) -> [u32; 3] {
+pub(crate) fn parts(x: f32) -> [u32; PARTS] {
     let high = round(x);
     let rest = x - f32::from_bits(high);
     let middle = round(rest);
