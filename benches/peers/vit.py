@@ -157,8 +157,8 @@ def report(times: dict[str, list[Turn]], errors: dict[str, float]) -> str:
     lines += ["", "| percept | peer | ratio | at most | |", "|---|---|---:|---:|---|"]
     for own, peer, target in TARGETS:
         found = ratio(times[own], times[peer])
-        verdict = "" if target is None else "reached" if found <= target else "missed"
-        lines.append(f"| {own} | {peer} | {found:.2f} | {target or ''} | {verdict} |")
+        reached = "" if target is None else "reached" if found <= target else "missed"
+        lines.append(f"| {own} | {peer} | {found:.2f} | {target or ''} | {reached} |")
     lines += ["", "| percept | one thread to two: times faster | at least | |", "|---|---:|---:|---|"]
     for precision in ("f32", "bf16", "int8"):
         found = ratio(times[f"percept {precision}, 1 thread"], times[f"percept {precision}"])
