@@ -224,6 +224,12 @@ impl Attention {
         })
     }
 
+    /// The same with every channel of the output multiplied by its factor `[dim]`, before the residual is
+    /// added (layer scale).
+    pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {
+        Ok(Self { output: self.output.scaled_by(factors)?, ..self })
+    }
+
     /// Gets the matrices of keys and values ready for many rows.
     pub fn prepare_memory(&self) {
         if let Projections::Memory { key_value, .. } = &self.input {

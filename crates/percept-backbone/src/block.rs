@@ -67,8 +67,6 @@ pub struct Block {
     cross: Option<Cross>,
     mlp: Mlp,
     mlp_norm: LayerNorm,
-    /// Of the attention's and the MLP's output, each `[dim]`.
-    scales: Option<(Tensor, Tensor)>,
 }
 
 impl Block {
@@ -84,22 +82,24 @@ impl Block {
             None => None,
         };
         let up = Linear::load(&weights.at(names.up), dim, hidden)?;
-        let down = Linear::load(&weights.at(names.down), hidden, dim)?;
+        let mut down = Linear::load(&weights.at(names.down), hidden, dim)?;
+        let mut attention_part = attention(names.attention, Over::Itself)?;
+        if let Some((of_attention, of_mlp)) = names.scales {
+            let factors = |name| weights.get(name, &[dim]);
+            attention_part =
+                attention_part.scaled_by(&factors(of_attention)?).map_err(WeightsError::Engine)?;
+            down = down.scaled_by(&factors(of_mlp)?).map_err(WeightsError::Engine)?;
+        }
         let mlp = match names.gate {
             Some(gate) => Mlp::gated(Linear::load(&weights.at(gate), dim, hidden)?, up, down, activation),
             None => Mlp::new(up, down, activation),
         };
-        let scales = match names.scales {
-            Some((attention, mlp)) => Some((weights.get(attention, &[dim])?, weights.get(mlp, &[dim])?)),
-            None => None,
-        };
         Ok(Self {
-            attention: attention(names.attention, Over::Itself)?,
+            attention: attention_part,
             attention_norm: norm(names.attention_norm)?,
             cross,
             mlp,
             mlp_norm: norm(names.mlp_norm)?,
-            scales,
         })
     }
 
@@ -112,8 +112,7 @@ impl Block {
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normed = self.attention_norm.forward(x)?;
-        let attend = |residual: &Tensor| self.attention.over_itself(&normed, See::All, residual);
-        self.feed_forward(&onto(x, self.attention_scale(), attend)?)
+        self.feed_forward(&self.attention.over_itself(&normed, See::All, x)?)
     }
 
     /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and
@@ -150,26 +149,10 @@ impl Block {
     }
 
     fn over_past(&self, x: &Tensor, cache: &mut KeyValues) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        onto(x, self.attention_scale(), |residual| self.attention.over_past(&normed, cache, residual))
-    }
-
-    fn attention_scale(&self) -> Option<&Tensor> {
-        self.scales.as_ref().map(|(attention, _)| attention)
+        self.attention.over_past(&self.attention_norm.forward(x)?, cache, x)
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let normed = self.mlp_norm.forward(x)?;
-        let scale = self.scales.as_ref().map(|(_, mlp)| mlp);
-        onto(x, scale, |residual| self.mlp.forward_onto(&normed, residual))
-    }
-}
-
-/// `x + scale * part`, where `part` adds what it computes to its argument. Without a scale nothing
-/// is done beyond that.
-fn onto(x: &Tensor, scale: Option<&Tensor>, part: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    match scale {
-        Some(scale) => x + part(&x.zeros_like()?)?.broadcast_mul(scale)?,
-        None => part(x),
+        self.mlp.forward_onto(&self.mlp_norm.forward(x)?, x)
     }
 }

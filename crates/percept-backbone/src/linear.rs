@@ -22,9 +22,9 @@ pub struct Linear {
 #[derive(Clone)]
 enum Form {
     /// On the processor: packed once.
-    Packed { weight: Arc<Packed>, bias: Option<Arc<[f32]>> },
+    Packed { weight: Arc<Packed>, bias: Option<Arc<[f32]>>, scale: Option<Arc<[f32]>> },
     /// Elsewhere: `[in, out]`, contiguous.
-    Dense { transposed: Tensor, bias: Option<Tensor> },
+    Dense { transposed: Tensor, bias: Option<Tensor>, scale: Option<Tensor> },
 }
 
 impl fmt::Debug for Linear {
@@ -68,7 +68,8 @@ impl Linear {
     fn packed(weight: Packed, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         let output = weight.output();
-        Ok(Self { form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) }, output })
+        let form = Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into), scale: None };
+        Ok(Self { form, output })
     }
 
     /// From a weight `[out, in]` and a bias `[out]`. `precision` is that of the product on the
@@ -79,8 +80,22 @@ impl Linear {
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             return Self::packed(Packed::new(&values, output, input, precision), bias);
         }
-        let form = Form::Dense { transposed: weight.t()?.contiguous()?, bias };
+        let form = Form::Dense { transposed: weight.t()?.contiguous()?, bias, scale: None };
         Ok(Self { form, output })
+    }
+
+    /// The same with every output channel multiplied by its factor `[out]`, before a residual is added
+    /// (layer scale).
+    pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {
+        let form = match self.form {
+            Form::Packed { weight, bias, .. } => {
+                Form::Packed { weight, bias, scale: Some(factors.to_vec1::<f32>()?.into()) }
+            }
+            Form::Dense { transposed, bias, .. } => {
+                Form::Dense { transposed, bias, scale: Some(factors.clone()) }
+            }
+        };
+        Ok(Self { form, ..self })
     }
 
     /// Gets ready for products of many rows a layer that was loaded for a few
@@ -110,11 +125,9 @@ impl Linear {
         x: &Tensor,
         residual: &Tensor,
     ) -> Result<Tensor> {
-        match (&self.form, &down.form) {
-            (Form::Packed { weight, bias }, Form::Packed { weight: last, bias: last_bias }) => {
-                let up = op(weight, bias.as_ref(), Some(activation));
-                let op = MlpOp { up, down: op(last, last_bias.as_ref(), None) };
-                x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &op)
+        match (self.op(Some(activation)), down.op(None)) {
+            (Some(up), Some(down)) => {
+                x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &MlpOp { up, down })
             }
             _ => down.forward_onto(&self.forward_activated(x, activation)?, residual),
         }
@@ -138,54 +151,51 @@ impl Linear {
     /// [`Linear::forward`] to plain numbers, row by row: what comes out of the network is not copied
     /// once more.
     pub fn forward_to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
-        match &self.form {
-            Form::Packed { weight, bias } => {
-                let activation = KernelActivation::None;
-                let op = LinearOp { weight: weight.clone(), bias: bias.clone(), activation };
-                op.to_vec(x)
-            }
-            Form::Dense { .. } => self.forward(x)?.flatten_all()?.to_vec1(),
+        match self.op(None) {
+            Some(op) => op.to_vec(x),
+            None => self.forward(x)?.flatten_all()?.to_vec1(),
         }
+    }
+
+    /// The kernel, where the layer is on the processor.
+    fn op(&self, activation: Option<Activation>) -> Option<LinearOp> {
+        let Form::Packed { weight, bias, scale } = &self.form else { return None };
+        let activation = activation.map_or(KernelActivation::None, Activation::kernel);
+        Some(LinearOp { weight: weight.clone(), bias: bias.clone(), activation, scale: scale.clone() })
     }
 
     fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
-        match &self.form {
-            Form::Packed { weight, bias } => {
-                let op = op(weight, bias.as_ref(), activation);
-                let x = x.contiguous()?;
-                match residual {
-                    Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
-                    None => x.apply_op1_no_bwd(&op),
-                }
-            }
-            Form::Dense { transposed, bias } => {
-                let mut shape = x.dims().to_vec();
-                let input = transposed.dim(0)?;
-                let product = x.reshape((x.elem_count() / input, input))?.matmul(transposed)?;
-                let product = match bias {
-                    Some(bias) => product.broadcast_add(bias)?,
-                    None => product,
-                };
-                if let Some(last) = shape.last_mut() {
-                    *last = self.output;
-                }
-                let product = product.reshape(shape)?;
-                let product = match activation {
-                    Some(activation) => activation.forward(&product)?,
-                    None => product,
-                };
-                match residual {
-                    Some(residual) => product + residual,
-                    None => Ok(product),
-                }
-            }
+        if let Some(op) = self.op(activation) {
+            let x = x.contiguous()?;
+            return match residual {
+                Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
+                None => x.apply_op1_no_bwd(&op),
+            };
+        }
+        let Form::Dense { transposed, bias, scale } = &self.form else {
+            candle_core::bail!("a packed layer has a kernel")
+        };
+        let mut shape = x.dims().to_vec();
+        let input = transposed.dim(0)?;
+        let mut product = x.reshape((x.elem_count() / input, input))?.matmul(transposed)?;
+        if let Some(bias) = bias {
+            product = product.broadcast_add(bias)?;
+        }
+        if let Some(activation) = activation {
+            product = activation.forward(&product)?;
+        }
+        if let Some(scale) = scale {
+            product = product.broadcast_mul(scale)?;
+        }
+        if let Some(last) = shape.last_mut() {
+            *last = self.output;
+        }
+        let product = product.reshape(shape)?;
+        match residual {
+            Some(residual) => product + residual,
+            None => Ok(product),
         }
     }
-}
-
-fn op(weight: &Arc<Packed>, bias: Option<&Arc<[f32]>>, activation: Option<Activation>) -> LinearOp {
-    let activation = activation.map_or(KernelActivation::None, Activation::kernel);
-    LinearOp { weight: weight.clone(), bias: bias.cloned(), activation }
 }
 
 /// A table of vectors, looked up by index; also the output projection where the two are tied.

@@ -6,8 +6,11 @@
 //! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few.
 //! - [`PackedConv`] for convolutions of any kernel, stride, padding, dilation and groups, over one or two
 //!   dimensions, with the same epilogue.
-//! - [`layer_norm`], [`rms_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`], [`exponential`];
-//!   [`log_sum_exp`], [`largest`], [`index_of_largest`], [`for_each_above`] for the scores of a vocabulary.
+//! - [`PackedConvTranspose`] for transposed convolutions, [`BatchNorm`] to fold into either, [`GroupNorm`],
+//!   [`Pool`], [`Resize`] and [`GridSample`] with PyTorch's conventions, [`DeformableAttention`].
+//! - [`layer_norm`], [`rms_norm`], [`l2_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`],
+//!   [`exponential`]; [`log_sum_exp`], [`largest`], [`index_of_largest`], [`for_each_above`] for the scores of
+//!   a vocabulary.
 //!
 //! **Instruction sets** are chosen at run time ([`isa`]); the environment variable `PERCEPT_ISA` (`portable`,
 //! `avx2`, `avx512`, `avx512-vnni`, `amx`) sets an upper limit. Packed weights fit all of them. f32 stays f32

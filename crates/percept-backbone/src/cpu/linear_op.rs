@@ -95,11 +95,13 @@ pub(crate) struct LinearOp {
     pub(crate) weight: Arc<Packed>,
     pub(crate) bias: Option<Arc<[f32]>>,
     pub(crate) activation: Activation,
+    /// A factor for each output channel, after the activation.
+    pub(crate) scale: Option<Arc<[f32]>>,
 }
 
 impl LinearOp {
     fn epilogue(&self) -> Epilogue<'_> {
-        Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation)
+        Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation).scale(self.scale.as_deref())
     }
 
     /// Of a tensor, without a tensor around the result.
