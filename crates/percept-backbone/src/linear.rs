@@ -239,9 +239,9 @@ impl Embedding {
         let mut shape = indices.dims().to_vec();
         let rows = match &self.form {
             Vectors::Tensor(table) => table.index_select(&indices.flatten_all()?, 0)?,
-            Vectors::Stored(table) => table
-                .look_up(&indices.flatten_all()?.to_vec1::<u32>()?)
-                .map_err(|error| candle_core::Error::wrap(error))?,
+            Vectors::Stored(table) => {
+                table.look_up(&indices.flatten_all()?.to_vec1::<u32>()?).map_err(candle_core::Error::wrap)?
+            }
         };
         shape.push(rows.dim(D::Minus1)?);
         rows.reshape(shape)

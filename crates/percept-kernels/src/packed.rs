@@ -10,6 +10,9 @@ use std::sync::Mutex;
 /// as it holds, from row `first` on. It is called from several threads, once for every row.
 pub type ReadRows<'a, T, E> = dyn Fn(usize, &mut [T]) -> Result<(), E> + Sync + 'a;
 
+/// Fills a panel: its first channel, how many there are, and its bytes.
+type Fill<'a, T, E> = dyn Fn(usize, usize, &mut [u8]) -> Result<T, E> + Sync + 'a;
+
 /// One panel on its way: its bytes, and what filling it gave.
 type Slot<'a, T, E> = Mutex<(&'a mut [u8], Option<Result<T, E>>)>;
 
@@ -21,7 +24,7 @@ type Slot<'a, T, E> = Mutex<(&'a mut [u8], Option<Result<T, E>>)>;
 pub(crate) fn panels<T: Send, E: Send>(
     channels: usize,
     panel_bytes: usize,
-    fill: &(dyn Fn(usize, usize, &mut [u8]) -> Result<T, E> + Sync),
+    fill: &Fill<'_, T, E>,
 ) -> Result<(Aligned, Vec<T>), E> {
     let count = if panel_bytes == 0 { 0 } else { channels.div_ceil(COLUMNS) };
     let mut packed = Aligned::zeroed(count * panel_bytes);
