@@ -76,8 +76,8 @@ def attention_cases(heads: int, tokens: int, dim: int) -> list[Case]:
         q, k, v = (numbers(1, tokens, heads, dim, dtype=dtype).transpose(1, 2) for _ in range(3))
         return lambda: F.scaled_dot_product_attention(q, k, v)
 
-    name = f"attention {heads}x{tokens}x{dim} f32"
-    return [Case(name, "f32", attend(F32), None), Case(name, "bf16", attend(BF16), None)]
+    name = f"attention {heads}x{tokens}x{dim}"
+    return [Case(f"{name} f32", "f32", attend(F32), None), Case(f"{name} bf16", "bf16", attend(BF16), None)]
 
 
 def row_cases() -> list[Case]:

@@ -11,8 +11,8 @@
 #![allow(clippy::print_stdout)] // what it prints is its result
 
 use percept_kernels::{
-    Activation, Attention, ConvShape, Epilogue, Operand, PackedBf16, PackedConv, PackedF32, PackedInt8,
-    Strides, Visible, isa, layer_norm, softmax,
+    Activation, Arithmetic, Attention, ConvShape, Epilogue, Operand, PackedBf16, PackedConv, PackedF32,
+    PackedInt8, Strides, Visible, isa, layer_norm, softmax,
 };
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -64,8 +64,12 @@ fn makers() -> BTreeMap<String, Box<dyn Fn() -> Case>> {
     makers.insert("conv 7x7/2 3-64 640x640 f32".into(), Box::new(conv(seven, 3, 640)));
     let depthwise = ConvShape::square(256, 256, 3).padding(1).groups(256);
     makers.insert("depthwise 3x3 256 80x80 f32".into(), Box::new(conv(depthwise, 256, 80)));
-    makers.insert("attention 6x1500x64 f32".into(), Box::new(|| attention(6, 1500, 64)));
-    makers.insert("attention 12x197x64 f32".into(), Box::new(|| attention(12, 197, 64)));
+    for (name, arithmetic) in [("f32", Arithmetic::F32), ("bf16", Arithmetic::Bf16)] {
+        for (heads, tokens, dim) in [(6, 1500, 64), (12, 197, 64)] {
+            let key = format!("attention {heads}x{tokens}x{dim} {name}");
+            makers.insert(key, Box::new(move || attention(heads, tokens, dim, arithmetic)));
+        }
+    }
     makers.insert("layer_norm 1500x384 f32".into(), Box::new(|| norm(1500, 384)));
     makers.insert(
         "gelu 1500x1536 f32".into(),
@@ -125,7 +129,7 @@ fn convolution(shape: ConvShape, channels: usize, size: usize) -> Case {
 }
 
 /// Attention of tokens with themselves, laid out `[tokens, heads * dim]` as a model has them.
-fn attention(heads: usize, tokens: usize, dim: usize) -> Case {
+fn attention(heads: usize, tokens: usize, dim: usize, arithmetic: Arithmetic) -> Case {
     let count = tokens * heads * dim;
     let (q, k, v) = (numbers(count), numbers(count), numbers(count));
     let mut out = vec![0.0; count];
@@ -142,6 +146,7 @@ fn attention(heads: usize, tokens: usize, dim: usize) -> Case {
             visible: Visible::All,
             key_lengths: None,
             bias: None,
+            arithmetic,
         };
         let operand = |values| Operand { values, strides };
         time(|| attention.run(operand(&q), operand(&k), operand(&v), &mut out, strides))
