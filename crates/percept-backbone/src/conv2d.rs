@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use candle_core::{Device, Shape, Tensor};
+use percept_core::Precision;
 use percept_kernels::{
     Activation as KernelActivation, ConvShape, ConvTransposeShape, Epilogue, PackedConv, PackedConvTranspose,
     Residual,
@@ -16,10 +17,11 @@ use percept_kernels::{
 use crate::Result;
 use crate::activation::Activation;
 use crate::batch_norm::BatchNorm;
-use crate::cpu::{Engine, run_kernel};
+use crate::cpu::{Engine, arithmetic, run_kernel};
 use crate::weights::{Weights, WeightsError};
 
-/// A convolution, ordinary or transposed, of feature maps. f32 in every precision.
+/// A convolution, ordinary or transposed, of feature maps: f32, and below that precision an ordinary one has
+/// products of 16 significant bits (`Arithmetic::Bf16x3`) where that is faster.
 #[derive(Clone)]
 pub struct Conv2d {
     shape: AnyShape,
@@ -123,7 +125,18 @@ impl Conv2d {
             true => Some(weights.get("bias", &[shape.channels()])?),
             false => None,
         };
-        Self::new(&weight, bias.as_ref(), shape, norm, engine).map_err(WeightsError::Engine)
+        let layer = Self::new(&weight, bias.as_ref(), shape, norm, engine).map_err(WeightsError::Engine)?;
+        Ok(layer.in_precision(weights.precision()))
+    }
+
+    /// Below f32 products are of 16 significant bits on the processor where that is faster.
+    fn in_precision(mut self, precision: Precision) -> Self {
+        if let Form::Packed { weight, .. } = &mut self.form
+            && let Some(Packed::Conv(conv)) = Arc::get_mut(weight)
+        {
+            conv.set_arithmetic(arithmetic(precision));
+        }
+        self
     }
 
     fn new(

@@ -78,6 +78,9 @@ pub enum Precision {
     Auto,
     /// 32-bit float.
     F32,
+    /// 32-bit float of which products take the first 16 significant bits (two bf16) where that is
+    /// faster, as PyTorch's matmul precision `high`.
+    Bf16x3,
     /// 16-bit brain float.
     Bf16,
     /// 8-bit integers with scales.
@@ -89,6 +92,7 @@ impl fmt::Display for Precision {
         f.write_str(match self {
             Self::Auto => "auto",
             Self::F32 => "f32",
+            Self::Bf16x3 => "bf16x3",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         })
@@ -102,9 +106,10 @@ impl FromStr for Precision {
         match text {
             "auto" => Ok(Self::Auto),
             "f32" => Ok(Self::F32),
+            "bf16x3" => Ok(Self::Bf16x3),
             "bf16" => Ok(Self::Bf16),
             "int8" => Ok(Self::Int8),
-            _ => Err(format!("`{text}` is not a precision; use auto, f32, bf16 or int8")),
+            _ => Err(format!("`{text}` is not a precision; use auto, f32, bf16x3, bf16 or int8")),
         }
     }
 }

@@ -100,8 +100,10 @@ unsafe fn begin(resume: bool, out: *const u8, stride: usize) {
 
 /// Bytes fetched ahead in a step of the plain tiles.
 pub(crate) const AHEAD: usize = 512;
-/// Bytes fetched ahead in a step of the split tile.
+/// Bytes fetched ahead in a step of the split tile of three parts.
 pub(crate) const AHEAD_SPLIT: usize = 6 * 512;
+/// Bytes fetched ahead in a step of the split tile of two parts.
+pub(crate) const AHEAD_PAIR: usize = 4 * 512;
 
 /// Writes a tile function for one dot-product instruction.
 macro_rules! tile {
@@ -230,37 +232,19 @@ macro_rules! load_right {
     };
 }
 
-/// Writes the split-f32 tile for 32 or 16 rows.
+/// Writes a split-f32 tile: the assembly of one step, and its bytes on the left and on the right.
 macro_rules! tile_split {
-    ($name:ident, $rows:tt) => {
+    ($name:ident, $left_step:literal, $right_step:literal, $($line:expr),* $(,)?) => {
         #[inline]
         unsafe fn $name(at: Operands, out: *mut u8, stride: usize) {
-            // SAFETY: by the contract of `tile_split`.
+            // SAFETY: by the contract of `tile_split` and `tile_pair`.
             unsafe {
                 asm!(
                     "2:",
-                    load_right!("0"),
-                    load_left!($rows, "128"),
-                    multiply!($rows), // low . high
-                    fetch_ahead!(512),
-                    load_left!($rows, "64"),
-                    multiply!($rows), // middle . high
-                    fetch_ahead!(512),
-                    load_left!($rows, "0"),
-                    multiply!($rows), // high . high
-                    fetch_ahead!(512),
-                    load_right!("4096"),
-                    multiply!($rows), // high . low
-                    fetch_ahead!(512),
-                    load_right!("2048"),
-                    multiply!($rows), // high . middle
-                    fetch_ahead!(512),
-                    load_left!($rows, "64"),
-                    multiply!($rows), // middle . middle
-                    fetch_ahead!(512),
-                    "add {a}, 192",
-                    "add {a2}, 192",
-                    "add {b}, 6144",
+                    $($line,)*
+                    concat!("add {a}, ", $left_step),
+                    concat!("add {a2}, ", $left_step),
+                    concat!("add {b}, ", $right_step),
                     "dec {steps}",
                     "jnz 2b",
                     "tilestored [{out} + {so}], tmm0",
@@ -284,8 +268,62 @@ macro_rules! tile_split {
     };
 }
 
-tile_split!(split_32, 32);
-tile_split!(split_16, 16);
+/// Six products of three parts, the smallest first.
+macro_rules! three_parts {
+    ($name:ident, $rows:tt) => {
+        tile_split!(
+            $name,
+            "192",
+            "6144",
+            load_right!("0"),
+            load_left!($rows, "128"),
+            multiply!($rows), // low . high
+            fetch_ahead!(512),
+            load_left!($rows, "64"),
+            multiply!($rows), // middle . high
+            fetch_ahead!(512),
+            load_left!($rows, "0"),
+            multiply!($rows), // high . high
+            fetch_ahead!(512),
+            load_right!("4096"),
+            multiply!($rows), // high . low
+            fetch_ahead!(512),
+            load_right!("2048"),
+            multiply!($rows), // high . middle
+            fetch_ahead!(512),
+            load_left!($rows, "64"),
+            multiply!($rows), // middle . middle
+            fetch_ahead!(512),
+        );
+    };
+}
+
+/// Three products of two parts.
+macro_rules! two_parts {
+    ($name:ident, $rows:tt) => {
+        tile_split!(
+            $name,
+            "128",
+            "4096",
+            load_right!("0"),
+            load_left!($rows, "64"),
+            multiply!($rows), // low . high
+            fetch_ahead!(512),
+            fetch_ahead!(512),
+            load_left!($rows, "0"),
+            multiply!($rows), // high . high
+            fetch_ahead!(512),
+            load_right!("2048"),
+            multiply!($rows), // high . low
+            fetch_ahead!(512),
+        );
+    };
+}
+
+three_parts!(split_32, 32);
+three_parts!(split_16, 16);
+two_parts!(pair_32, 32);
+two_parts!(pair_16, 16);
 
 /// A tile of f32 products, each number in three bf16 parts (see `split`).
 ///
@@ -297,6 +335,19 @@ pub(crate) unsafe fn tile_split(_: &Tiles, rows: usize, at: Operands, out: *mut 
     unsafe {
         begin(at.resume, out, stride);
         if rows > 16 { split_32(at, out, stride) } else { split_16(at, out, stride) }
+    }
+}
+
+/// A tile of f32 products, each number in two bf16 parts (see `split`).
+///
+/// # Safety
+/// As for the other tiles, with 128 bytes a step on the left (two parts) and 4096 on the right.
+pub(crate) unsafe fn tile_pair(_: &Tiles, rows: usize, at: Operands, out: *mut u8, stride: usize) {
+    debug_assert!(at.steps > 0);
+    // SAFETY: passed on from this function's contract.
+    unsafe {
+        begin(at.resume, out, stride);
+        if rows > 16 { pair_32(at, out, stride) } else { pair_16(at, out, stride) }
     }
 }
 

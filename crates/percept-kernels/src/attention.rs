@@ -81,13 +81,16 @@ pub enum ScoreBias<'a> {
     },
 }
 
-/// The arithmetic of both products.
+/// How exact products have to be; sums are f32 always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Arithmetic {
     /// As exact as f32.
     #[default]
     F32,
-    /// Queries, keys, values and weights may be rounded to bf16, where that is faster; sums are f32.
+    /// Numbers may be cut to 16 significant bits (two bf16) where that is faster: what PyTorch calls the
+    /// matmul precision `high` and XLA `BF16_BF16_F32_X3`. What is left out of a product is at most 3 * 2^-16 of it.
+    Bf16x3,
+    /// Numbers may be rounded to bf16 where that is faster.
     Bf16,
 }
 

@@ -7,7 +7,7 @@ use crate::linear_bf16;
 use crate::math::per_isa;
 use crate::parallel::{self, SharedOut};
 use crate::scratch::{Scratch, as_bytes_mut, cast_mut};
-use crate::split;
+use crate::split::{self, Parts};
 use crate::tile::{AMX_ROWS, Kind, Numbers};
 
 /// Number format and code of both products.
@@ -19,11 +19,11 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// AMX where there is AMX and enough queries for it, in one bf16 part or in three; else f32.
+    /// AMX where there is AMX and enough queries for it, in one to three bf16 parts; else f32.
     pub(crate) fn choose(isa: Isa, arithmetic: Arithmetic, queries: usize) -> Self {
         let numbers = match arithmetic {
             _ if isa < Isa::Amx || queries <= AMX_ROWS => Numbers::F32,
-            Arithmetic::F32 => Numbers::Split,
+            Arithmetic::F32 | Arithmetic::Bf16x3 => Numbers::Split(Parts::of(arithmetic)),
             Arithmetic::Bf16 => Numbers::Bf16,
         };
         Self { isa, numbers, kind: Kind::choose(isa, numbers, queries) }
@@ -32,7 +32,7 @@ impl Form {
     /// Bytes of a row of `depth` numbers on the left side.
     pub(crate) fn row_bytes(self, depth: usize) -> usize {
         match self.numbers {
-            Numbers::Split => split::row_bytes(depth),
+            Numbers::Split(parts) => split::row_bytes(depth, parts),
             Numbers::Bf16 => linear_bf16::row_bytes(depth),
             _ => 4 * depth,
         }
@@ -46,7 +46,7 @@ impl Form {
     /// Writes a row for the left side, zero padding included.
     pub(crate) fn stage_row(self, from: &[f32], to: &mut [u8]) {
         match self.numbers {
-            Numbers::Split => split::split_row(self.isa, from, cast_mut(to)),
+            Numbers::Split(parts) => split::split_row(self.isa, from, cast_mut(to), parts),
             Numbers::Bf16 => linear_bf16::stage_row(self.isa, from, cast_mut(to)),
             _ => cast_mut::<f32>(to)[..from.len()].copy_from_slice(from),
         }
@@ -55,7 +55,7 @@ impl Form {
     /// Writes a panel `[depth][32]` for the right side, zero padding included.
     fn stage_panel(self, from: &[f32], to: &mut [u8]) {
         match self.numbers {
-            Numbers::Split => split::split_panel(self.isa, from, cast_mut(to)),
+            Numbers::Split(parts) => split::split_panel(self.isa, from, cast_mut(to), parts),
             Numbers::Bf16 => linear_bf16::stage_panel(self.isa, from, cast_mut(to)),
             _ => cast_mut::<f32>(to).copy_from_slice(from),
         }

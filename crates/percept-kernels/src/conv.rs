@@ -1,6 +1,7 @@
 //! Convolution on `[batch, channels, height, width]` in f32, as a matrix product whose right side is never
 //! written out: panels of 32 output pixels are gathered from the input into cache and multiplied at once.
 
+use crate::attention::Arithmetic;
 use crate::conv_amx::SplitWeight;
 use crate::conv_panel::Gather;
 use crate::epilogue::{COLUMNS, Channels, Epilogue, Place, Target, Tile, finish};
@@ -109,6 +110,7 @@ pub struct PackedConv {
     /// Rows of `depth` numbers, `stride` bytes apart, so that rows spread over the sets of the cache.
     weight: Aligned,
     stride: usize,
+    arithmetic: Arithmetic,
     /// For AMX, made when it is first wanted.
     split: OnceLock<SplitWeight>,
 }
@@ -136,7 +138,18 @@ impl PackedConv {
                 cast_mut::<f32>(row)[..depth].copy_from_slice(from);
             }
         }
-        Self { shape, weight: packed, stride: row_stride, split: OnceLock::new() }
+        Self {
+            shape,
+            weight: packed,
+            stride: row_stride,
+            arithmetic: Arithmetic::F32,
+            split: OnceLock::new(),
+        }
+    }
+
+    /// Sets how exact products have to be; [`Arithmetic::Bf16`] is [`Arithmetic::Bf16x3`] here.
+    pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.arithmetic = arithmetic;
     }
 
     /// The shape it was packed with.
@@ -172,7 +185,7 @@ impl PackedConv {
         let shared = SharedOut::new(out);
         if shape.is_depthwise() {
             crate::depthwise::run(isa(), self, input, batch, size, &shared, epilogue);
-        } else if SplitWeight::suits(isa(), shape) {
+        } else if SplitWeight::suits(isa(), shape, self.arithmetic) {
             let weight = self.split.get_or_init(|| SplitWeight::new(isa(), self));
             crate::conv_amx::run(isa(), weight, shape, input, (batch, size), &shared, epilogue);
         } else {

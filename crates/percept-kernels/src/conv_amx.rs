@@ -1,9 +1,11 @@
-//! Convolution in f32 on AMX: numbers in three bf16 parts (see `split`), pairs of input channels side by side.
+//! Convolution on AMX: numbers in two bf16 parts (see `split`), pairs of input channels side by side. In f32
+//! proper, with three parts and six products, it is slower than fused multiply-adds.
 //!
 //! Every input number is split once, into planes of pairs: for each part and pair of channels a plane whose
 //! pixels are two bf16 in 32 bits. Gathering the 32 pixels of a panel is then the same copying as in f32, and
 //! what is copied is already what the tiles read. The depth runs over pairs, then over the kernel.
 
+use crate::attention::Arithmetic;
 use crate::conv::{ConvShape, PackedConv};
 use crate::conv_panel::Gather;
 use crate::epilogue::{COLUMNS, Channels, Epilogue, Place, Target, Tile, finish};
@@ -11,11 +13,14 @@ use crate::isa::Isa;
 use crate::math::per_isa;
 use crate::parallel::{self, SharedOut};
 use crate::scratch::{Aligned, Scratch, cast, cast_mut};
-use crate::split::{self, PARTS};
+use crate::split::{self, Parts};
 use crate::tile::{AMX_ROWS, Kind, Numbers, Operands};
 
 /// Lines of pairs in an AMX step.
 pub(crate) const LINES: usize = 16;
+
+/// Parts of a number.
+const PARTS: usize = 2;
 
 /// A convolution's weight as rows of the left side.
 #[derive(Clone)]
@@ -29,9 +34,9 @@ pub(crate) struct SplitWeight {
 
 impl SplitWeight {
     /// Whether AMX is worth it for this shape.
-    pub(crate) fn suits(isa: Isa, shape: &ConvShape) -> bool {
+    pub(crate) fn suits(isa: Isa, shape: &ConvShape, arithmetic: Arithmetic) -> bool {
         let channels = shape.out_channels / shape.groups;
-        isa >= Isa::Amx && channels > AMX_ROWS && shape.depth() > 0
+        arithmetic != Arithmetic::F32 && isa >= Isa::Amx && channels > AMX_ROWS && shape.depth() > 0
     }
 
     pub(crate) fn new(isa: Isa, conv: &PackedConv) -> Self {
@@ -40,7 +45,7 @@ impl SplitWeight {
         let taps = shape.kernel[0] * shape.kernel[1];
         let pairs = inputs.div_ceil(2);
         let depth = split::padded(2 * pairs * taps);
-        let row_bytes = split::row_bytes(depth);
+        let row_bytes = split::row_bytes(depth, Parts::Two);
         let stride = 64 * (row_bytes.div_ceil(64) | 1);
         // A tile may read rows up to the next multiple of 32 after a group's last.
         let mut rows = Aligned::zeroed((shape.out_channels + 32) * stride);
@@ -52,7 +57,7 @@ impl SplitWeight {
                     numbers[2 * (input / 2 * taps + tap) + input % 2] = *value;
                 }
             }
-            split::split_row(isa, &numbers, cast_mut(&mut row[..row_bytes]));
+            split::split_row(isa, &numbers, cast_mut(&mut row[..row_bytes]), Parts::Two);
         }
         Self { rows, stride, pairs, depth }
     }
@@ -87,7 +92,7 @@ pub(crate) fn run(
         let used = (weight.depth / 2 - 1) / LINES * PARTS * LINES * COLUMNS;
         let gathered = buffer.as_floats();
         gathered[used..].fill(0.0);
-        let parts = [0, 1, 2].map(|index: usize| {
+        let parts = [0, 1].map(|index: usize| {
             &planes[index * part + side * weight.pairs * plane..][..weight.pairs * plane]
         });
         let gather = Gather { shape, size, output, input: &[] };
@@ -114,7 +119,7 @@ pub(crate) fn run(
                 ahead: buffer.as_ptr(),
             };
             // SAFETY: the weight has rows up to whole tiles, the panel `steps` steps.
-            unsafe { engine.tile(Numbers::Split, place.rows, at, &mut tile) };
+            unsafe { engine.tile(Numbers::Split(Parts::Two), place.rows, at, &mut tile) };
             // SAFETY: tasks have different pixels, items or groups of channels.
             unsafe { finish(isa, &mut tile, place, epilogue, &target) };
         }
@@ -136,7 +141,7 @@ fn split_planes(isa: Isa, input: &[f32], sides: usize, inputs: usize, plane: usi
         let channel = |index: usize| &input[(side * inputs + index) * plane + first..][..count];
         let even = channel(2 * pair);
         let odd = if 2 * pair + 1 < inputs { channel(2 * pair + 1) } else { &[] };
-        let to = [0, 1, 2].map(|part| {
+        let to = [0, 1].map(|part| {
             // SAFETY: each part of each pair's pixels is one task's.
             unsafe { shared.part((part * sides * pairs + place) * plane + first, count) }
         });
@@ -148,14 +153,13 @@ fn split_planes(isa: Isa, input: &[f32], sides: usize, inputs: usize, plane: usi
 per_isa! {
     /// Splits two channels; the second may be absent.
     fn split_pairs(even: &[f32], odd: &[f32], to: [&mut [f32]; PARTS]) {
-        let [high, middle, low] = to;
+        let [high, low] = to;
         let pair = |even: u32, odd: u32| f32::from_bits(even >> 16 | odd);
         for (i, even) in even.iter().enumerate() {
             let even = split::parts(*even);
-            let odd = if odd.is_empty() { [0; PARTS] } else { split::parts(odd[i]) };
+            let odd = if odd.is_empty() { [0; 3] } else { split::parts(odd[i]) };
             high[i] = pair(even[0], odd[0]);
-            middle[i] = pair(even[1], odd[1]);
-            low[i] = pair(even[2], odd[2]);
+            low[i] = pair(even[1], odd[1]);
         }
     }
 }

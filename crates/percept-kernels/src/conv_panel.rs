@@ -5,7 +5,6 @@ use crate::conv_amx::LINES;
 use crate::epilogue::COLUMNS;
 use crate::isa::Isa;
 use crate::math::per_isa;
-use crate::split::PARTS;
 
 /// One group's input planes of one item.
 pub(crate) struct Gather<'a> {
@@ -44,7 +43,7 @@ impl Gather<'_> {
 
     /// The same for numbers in parts, whose planes are `parts` (`input` is not read): groups of 16 lines of
     /// one part, then of the next. Pixels past the last keep what the panel holds.
-    pub(crate) fn split_panel(&self, isa: Isa, parts: [&[f32]; PARTS], first: usize, panel: &mut [f32]) {
+    pub(crate) fn split_panel(&self, isa: Isa, parts: [&[f32]; 2], first: usize, panel: &mut [f32]) {
         let pixels = self.output[0] * self.output[1];
         for run in self.runs(first, COLUMNS.min(pixels - first)) {
             fill_parts(isa, self, parts, run, panel);
@@ -72,8 +71,8 @@ per_isa! {
 }
 
 per_isa! {
-    /// The same for three parts.
-    fn fill_parts(from: &Gather<'_>, inputs: [&[f32]; PARTS], run: Run, panel: &mut [f32]) {
+    /// The same for two parts.
+    fn fill_parts(from: &Gather<'_>, inputs: [&[f32]; 2], run: Run, panel: &mut [f32]) {
         fill_lines(from, inputs, run, panel);
     }
 }

@@ -1,11 +1,12 @@
 //! Linear layers in f32.
 
+use crate::attention::Arithmetic;
 use crate::epilogue::{COLUMNS, Epilogue};
 use crate::isa::{Isa, isa};
 use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
 use crate::product::{self, Left, Right};
 use crate::scratch::{Aligned, Scratch, as_bytes, cast, cast_mut};
-use crate::split;
+use crate::split::{self, Parts};
 use crate::tile::{AMX_ROWS, Numbers};
 use std::sync::OnceLock;
 
@@ -14,9 +15,10 @@ use std::sync::OnceLock;
 pub struct PackedF32 {
     /// Empty where only the split panels were made.
     panels: Aligned,
-    /// The panels in three bf16 parts, made when AMX first wants them: weights that only ever see a few rows
+    /// The panels in bf16 parts, made when AMX first wants them: weights that only ever see a few rows
     /// (decoding) do without.
     split: OnceLock<Aligned>,
+    parts: Parts,
     channels: usize,
     depth: usize,
 }
@@ -41,20 +43,22 @@ impl Left for Rows<'_> {
     }
 }
 
-/// Rows in three bf16 parts.
+/// Rows in bf16 parts.
 pub(crate) struct SplitRows<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) depth: usize,
     pub(crate) isa: Isa,
+    pub(crate) parts: Parts,
 }
 
 impl Left for SplitRows<'_> {
     fn row_bytes(&self) -> usize {
-        split::row_bytes(self.depth)
+        split::row_bytes(self.depth, self.parts)
     }
 
     fn stage(&self, row: usize, staged: &mut [u8]) {
-        split::split_row(self.isa, &self.values[row * self.depth..][..self.depth], cast_mut(staged));
+        let row = &self.values[row * self.depth..][..self.depth];
+        split::split_row(self.isa, row, cast_mut(staged), self.parts);
     }
 }
 
@@ -81,34 +85,37 @@ impl PackedF32 {
         let (panels, _) = panels(channels, depth * COLUMNS * 4, &|first, count, panel| {
             read_panel(first, count, depth, cast_mut(panel), read)
         })?;
-        Ok(Self { panels, split: OnceLock::new(), channels, depth })
+        Ok(Self { panels, split: OnceLock::new(), parts: Parts::Three, channels, depth })
     }
 
-    /// [`PackedF32::from_rows`] for products of many rows: where AMX multiplies them, only what AMX wants is
-    /// made. Few rows are multiplied correctly too, but more slowly.
+    /// [`PackedF32::from_rows`] for products of many rows, in an arithmetic: where AMX multiplies them, only
+    /// what AMX wants is made. Few rows are multiplied correctly too, but more slowly.
     ///
     /// # Errors
     /// What `read` reports.
     pub fn for_many_rows<E: Send>(
         channels: usize,
         depth: usize,
+        arithmetic: Arithmetic,
         read: &ReadRows<'_, f32, E>,
     ) -> Result<Self, E> {
         let isa = isa();
         if isa < Isa::Amx || depth == 0 {
             return Self::from_rows(channels, depth, read);
         }
-        let (split, _) = panels(channels, split::row_bytes(depth) * COLUMNS, &|first, count, panel| {
-            // The rows of the last panel may be fewer; the others' columns have to be zeros.
-            let mut whole = Scratch::floats(depth * COLUMNS);
-            if count < COLUMNS {
-                whole.fill(0);
-            }
-            read_panel(first, count, depth, cast_mut(&mut whole), read)?;
-            split::split_panel(isa, whole.as_floats(), cast_mut(panel));
-            Ok(())
-        })?;
-        Ok(Self { panels: Aligned::zeroed(0), split: OnceLock::from(split), channels, depth })
+        let parts = Parts::of(arithmetic);
+        let (split, _) =
+            panels(channels, split::row_bytes(depth, parts) * COLUMNS, &|first, count, panel| {
+                // The rows of the last panel may be fewer; the others' columns have to be zeros.
+                let mut whole = Scratch::floats(depth * COLUMNS);
+                if count < COLUMNS {
+                    whole.fill(0);
+                }
+                read_panel(first, count, depth, cast_mut(&mut whole), read)?;
+                split::split_panel(isa, whole.as_floats(), cast_mut(panel), parts);
+                Ok(())
+            })?;
+        Ok(Self { panels: Aligned::zeroed(0), split: OnceLock::from(split), parts, channels, depth })
     }
 
     /// Output channels.
@@ -140,13 +147,13 @@ impl PackedF32 {
 
     /// Bytes of a split panel.
     fn split_bytes(&self) -> usize {
-        split::row_bytes(self.depth) * COLUMNS
+        split::row_bytes(self.depth, self.parts) * COLUMNS
     }
 
     fn split_panel(&self, isa: Isa, first_channel: usize, panel: &mut [u8]) {
         let whole = self.depth * COLUMNS;
         let from = &cast::<f32>(self.panels.bytes())[first_channel / COLUMNS * whole..][..whole];
-        split::split_panel(isa, from, cast_mut(panel));
+        split::split_panel(isa, from, cast_mut(panel), self.parts);
     }
 
     /// The split panels, made on this thread if need be.
@@ -170,12 +177,12 @@ impl PackedF32 {
         let only_split = self.panels.bytes().is_empty() && self.split.get().is_some();
         if only_split || (isa >= Isa::Amx && rows > AMX_ROWS && self.depth > 0) {
             let right = Right {
-                numbers: Numbers::Split,
+                numbers: Numbers::Split(self.parts),
                 panels: self.split(isa),
                 panel_bytes: self.split_bytes(),
                 steps: split::padded(self.depth) / 2,
             };
-            let left = SplitRows { values: input, depth: self.depth, isa };
+            let left = SplitRows { values: input, depth: self.depth, isa, parts: self.parts };
             return product::run(&left, right, (rows, self.channels), out, epilogue);
         }
         let right = Right {

@@ -12,7 +12,7 @@ use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of
 use crate::parallel::{self, SharedOut};
 use crate::product::{self, Right};
 use crate::scratch::{Aligned, Scratch, cast, cast_mut};
-use crate::split;
+use crate::split::{self, Parts};
 use crate::tile::{AMX_ROWS, Numbers};
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -107,7 +107,7 @@ impl PackedHalf {
             let split = panels(self.channels, self.split_bytes(), &|first, _, panel| {
                 let mut floats = Scratch::floats(self.depth * COLUMNS);
                 self.panel(first / COLUMNS).convert_to_f32_slice(floats.as_floats());
-                split::split_panel(isa, floats.as_floats(), cast_mut(panel));
+                split::split_panel(isa, floats.as_floats(), cast_mut(panel), Parts::Three);
                 Ok(())
             });
             let _ = self.split.set(certain(split).0);
@@ -116,7 +116,7 @@ impl PackedHalf {
 
     /// Bytes of a split panel.
     fn split_bytes(&self) -> usize {
-        split::row_bytes(self.depth) * COLUMNS
+        split::row_bytes(self.depth, Parts::Three) * COLUMNS
     }
 
     /// `[depth][32]`.
@@ -134,12 +134,12 @@ impl PackedHalf {
         let isa = isa();
         if let (Some(split), true) = (self.split.get(), isa >= Isa::Amx && rows > AMX_ROWS) {
             let right = Right {
-                numbers: Numbers::Split,
+                numbers: Numbers::Split(Parts::Three),
                 panels: split.bytes(),
                 panel_bytes: self.split_bytes(),
                 steps: split::padded(self.depth) / 2,
             };
-            let left = SplitRows { values: input, depth: self.depth, isa };
+            let left = SplitRows { values: input, depth: self.depth, isa, parts: Parts::Three };
             return product::run(&left, right, (rows, self.channels), out, epilogue);
         }
         epilogue.check(self.channels, out.len());

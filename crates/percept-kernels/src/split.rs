@@ -5,12 +5,36 @@
 //! precision are added; the others are below 2^-26 of the product. AMX multiplies bf16 16 times as fast as
 //! AVX-512 multiplies f32, so six products still win clearly. A product of non-finite numbers gives NaN.
 
+use crate::attention::Arithmetic;
 use crate::epilogue::COLUMNS;
 use crate::isa::Isa;
 use crate::math::per_isa;
 
-/// Parts of a number.
+/// Into how many parts numbers are split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// The first 16 bits, and three products: at most 3 * 2^-16 of a product is left out.
+    Two,
+    /// All bits, and six products.
+    Three,
+}
+
+/// Parts of a number at most.
 pub(crate) const PARTS: usize = 3;
+
+impl Parts {
+    /// Those that an arithmetic asks for.
+    pub(crate) fn of(arithmetic: Arithmetic) -> Self {
+        if arithmetic == Arithmetic::F32 { Self::Three } else { Self::Two }
+    }
+
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Three => 3,
+        }
+    }
+}
 
 /// Input channels with padding to whole AMX steps.
 pub(crate) fn padded(depth: usize) -> usize {
@@ -18,8 +42,8 @@ pub(crate) fn padded(depth: usize) -> usize {
 }
 
 /// Bytes of a split row of `depth` numbers: for each 32 numbers, 64 bytes of each part.
-pub(crate) fn row_bytes(depth: usize) -> usize {
-    padded(depth) * 6
+pub(crate) fn row_bytes(depth: usize, parts: Parts) -> usize {
+    padded(depth) * 2 * parts.count()
 }
 
 /// The nearest bf16's bits, as an f32's (finite numbers).
@@ -40,54 +64,48 @@ pub(crate) fn parts(x: f32) -> [u32; PARTS] {
 }
 
 /// Splits a row for the left side; `to` has [`row_bytes`] bytes as halves.
-pub(crate) fn split_row(isa: Isa, from: &[f32], to: &mut [u16]) {
+pub(crate) fn split_row(isa: Isa, from: &[f32], to: &mut [u16], parts: Parts) {
     #[cfg(target_arch = "x86_64")]
     if isa >= Isa::Avx512Vnni {
         // SAFETY: an `Isa` of this level exists only where the processor has the instructions.
-        return unsafe { crate::tile_avx512::split_row(from, to) };
+        return unsafe { crate::tile_avx512::split_row(from, to, parts.count()) };
     }
-    split_row_plain(isa, from, to);
+    split_row_plain(isa, from, to, parts.count());
 }
 
 per_isa! {
-    fn split_row_plain(from: &[f32], to: &mut [u16]) {
-        let (lines, rest) = from.as_chunks::<32>();
-        let (groups, _) = to.as_chunks_mut::<96>();
-        for (line, group) in lines.iter().zip(groups.iter_mut()) {
-            split_line(line, group);
-        }
-        if let (false, Some(group)) = (rest.is_empty(), groups.get_mut(lines.len())) {
+    fn split_row_plain(from: &[f32], to: &mut [u16], count: usize) {
+        for (numbers, group) in from.chunks(32).zip(to.chunks_exact_mut(32 * count)) {
             let mut line = [0.0; 32];
-            line[..rest.len()].copy_from_slice(rest);
-            split_line(&line, group);
+            line[..numbers.len()].copy_from_slice(numbers);
+            let split = line.map(parts);
+            for (part, to) in group.chunks_exact_mut(32).enumerate() {
+                for (to, parts) in to.iter_mut().zip(&split) {
+                    *to = (parts[part] >> 16) as u16;
+                }
+            }
         }
     }
 }
 
-#[inline(always)]
-fn split_line(line: &[f32; 32], group: &mut [u16; 96]) {
-    let split = line.map(parts);
-    for part in 0..3 {
-        for (to, parts) in group[32 * part..32 * part + 32].iter_mut().zip(&split) {
-            *to = (parts[part] >> 16) as u16;
-        }
-    }
+/// Splits a panel `[depth][32]` for the right side: for each 32 numbers deep, the parts, each of 16 lines of
+/// 32 pairs.
+pub(crate) fn split_panel(isa: Isa, from: &[f32], to: &mut [u32], parts: Parts) {
+    split_panel_lines(isa, from, to, parts.count());
 }
 
 per_isa! {
-    /// Splits a panel `[depth][32]` for the right side: for each 32 numbers deep, three parts of 16 lines of
-    /// 32 pairs.
-    pub(crate) fn split_panel(from: &[f32], to: &mut [u32]) {
+    fn split_panel_lines(from: &[f32], to: &mut [u32], count: usize) {
         let depth = from.len() / COLUMNS;
         let zeros = [0.0; COLUMNS];
         let line = |p: usize| if p < depth { &from[p * COLUMNS..(p + 1) * COLUMNS] } else { &zeros[..] };
-        for (step, group) in to.chunks_exact_mut(3 * 16 * COLUMNS).enumerate() {
+        for (step, group) in to.chunks_exact_mut(count * 16 * COLUMNS).enumerate() {
             for pair in 0..16 {
                 let p = 32 * step + 2 * pair;
                 let (even, odd) = (line(p), line(p + 1));
                 for c in 0..COLUMNS {
                     let (even, odd) = (parts(even[c]), parts(odd[c]));
-                    for part in 0..3 {
+                    for part in 0..count {
                         group[(part * 16 + pair) * COLUMNS + c] = even[part] >> 16 | odd[part];
                     }
                 }

@@ -6,6 +6,7 @@
 use crate::epilogue::{COLUMNS, Tile};
 use crate::isa::Isa;
 use crate::math::{mul_add, per_isa};
+use crate::split::Parts;
 
 /// Where a tile's operands lie. Rows of the left side are `left_stride` bytes apart and read four bytes a
 /// step; the right side gives 32 columns of four bytes a step, `right_stride` bytes apart.
@@ -29,8 +30,8 @@ pub(crate) enum Numbers {
     F32,
     /// Two bf16 on both sides.
     Bf16,
-    /// f32 in three bf16 parts on both sides (see `split`); AMX only.
-    Split,
+    /// f32 in bf16 parts on both sides (see `split`); AMX only.
+    Split(Parts),
     /// Four unsigned bytes on the left, signed ones on the right.
     Int8,
 }
@@ -64,7 +65,7 @@ impl Kind {
         match numbers {
             _ if cfg!(not(target_arch = "x86_64")) => Self::Plain(isa),
             Numbers::F32 if isa >= Isa::Avx512 => Self::Avx512,
-            Numbers::Split => Self::Amx,
+            Numbers::Split(_) => Self::Amx,
             Numbers::Bf16 | Numbers::Int8 if isa >= Isa::Amx && rows > AMX_ROWS => Self::Amx,
             Numbers::Bf16 | Numbers::Int8 if isa >= Isa::Avx512Vnni => Self::Avx512,
             _ => Self::Plain(isa),
@@ -75,7 +76,11 @@ impl Kind {
     pub(crate) fn fetched(self, numbers: Numbers, steps: usize) -> usize {
         #[cfg(target_arch = "x86_64")]
         if self == Self::Amx {
-            let each = if numbers == Numbers::Split { crate::amx::AHEAD_SPLIT } else { crate::amx::AHEAD };
+            let each = match numbers {
+                Numbers::Split(Parts::Three) => crate::amx::AHEAD_SPLIT,
+                Numbers::Split(Parts::Two) => crate::amx::AHEAD_PAIR,
+                _ => crate::amx::AHEAD,
+            };
             return each * steps;
         }
         let _ = (numbers, steps);
@@ -141,7 +146,11 @@ impl Engine {
                     crate::amx::tile_bf16(tiles, rows, at, out.cast(), 4 * stride)
                 }
                 #[cfg(target_arch = "x86_64")]
-                (Self::Amx(tiles), Numbers::Split) => {
+                (Self::Amx(tiles), Numbers::Split(Parts::Two)) => {
+                    crate::amx::tile_pair(tiles, rows, at, out.cast(), 4 * stride);
+                }
+                #[cfg(target_arch = "x86_64")]
+                (Self::Amx(tiles), Numbers::Split(Parts::Three)) => {
                     crate::amx::tile_split(tiles, rows, at, out.cast(), 4 * stride)
                 }
                 #[cfg(target_arch = "x86_64")]
@@ -157,7 +166,7 @@ impl Engine {
                 #[cfg(target_arch = "x86_64")]
                 (Self::Avx512, Numbers::Int8) => crate::tile_avx512::tile_int8(rows, at, out.cast(), stride),
                 #[cfg(target_arch = "x86_64")]
-                (Self::Avx512, Numbers::Split) => unreachable!("split numbers are for AMX"),
+                (Self::Avx512, Numbers::Split(_)) => unreachable!("split numbers are for AMX"),
                 (Self::Plain(isa), _) => plain(*isa, numbers, rows, at, slice, stride),
             }
         }
@@ -232,7 +241,7 @@ fn block<const R: usize, const FMA: bool>(
                 out[r * stride..r * stride + 16].copy_from_slice(sums);
             }
         }
-        Numbers::Split => unreachable!("split numbers are for AMX"),
+        Numbers::Split(_) => unreachable!("split numbers are for AMX"),
         Numbers::Int8 => {
             let mut sums = [[0_i32; 16]; R];
             for step in 0..at.steps {

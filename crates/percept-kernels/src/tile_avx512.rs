@@ -180,33 +180,33 @@ pub(crate) unsafe fn bf16_from_f32(from: &[f32], to: &mut [u16]) {
     unsafe { bf16_from_f32_lines(from, to) }
 }
 
-/// Splits a row into three bf16 parts, 32 numbers at a time; `to` has 96 halves for each 32 numbers begun.
+/// Splits a row into `parts` bf16 parts, 32 numbers at a time; `to` has 32 halves of each part for each 32
+/// numbers begun.
 #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
-fn split_row_lines(from: &[f32], to: &mut [u16]) {
-    let groups = to.as_chunks_mut::<96>().0;
-    for (line, group) in from.chunks(32).zip(groups) {
+fn split_row_lines(from: &[f32], to: &mut [u16], parts: usize) {
+    for (line, group) in from.chunks(32).zip(to.chunks_exact_mut(32 * parts)) {
         for half in 0..2 {
             let lanes = line.len().saturating_sub(16 * half).min(16);
             let mask = ((1_u32 << lanes) - 1) as u16;
             // SAFETY: the mask keeps the load inside the line.
             let mut rest = unsafe { _mm512_maskz_loadu_ps(mask, line.as_ptr().wrapping_add(16 * half)) };
-            for part in 0..3 {
+            for part in 0..parts {
                 // SAFETY: both are 32 plain bytes.
                 let bits = unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(rest)) };
                 let value = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)));
                 rest = _mm512_sub_ps(rest, value);
-                // SAFETY: 16 halves from here on lie in the group of 96.
+                // SAFETY: 16 halves from here on lie in the group of 32 for each part.
                 unsafe { _mm256_storeu_si256(group.as_mut_ptr().add(32 * part + 16 * half).cast(), bits) };
             }
         }
     }
 }
 
-/// Splits a row into three bf16 parts (see `split`).
+/// Splits a row into bf16 parts (see `split`).
 ///
 /// # Safety
 /// The processor has AVX-512 with BF16.
-pub(crate) unsafe fn split_row(from: &[f32], to: &mut [u16]) {
+pub(crate) unsafe fn split_row(from: &[f32], to: &mut [u16], parts: usize) {
     // SAFETY: passed on from this function's contract.
-    unsafe { split_row_lines(from, to) }
+    unsafe { split_row_lines(from, to, parts) }
 }

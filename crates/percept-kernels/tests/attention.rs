@@ -78,6 +78,14 @@ fn bf16_rounds_operands_and_weights() {
 }
 
 #[test]
+fn bf16x3_keeps_sixteen_bits_of_operands_and_weights() {
+    for (queries, keys) in [(1, 20), (9, 33), (70, 600)] {
+        let attention = Attention { arithmetic: Arithmetic::Bf16x3, ..of(2, 2, queries, keys, 40) };
+        check_within(&attention, 1e-4, "bf16x3");
+    }
+}
+
+#[test]
 fn groups_of_heads_share_keys() {
     for queries in [1, 30] {
         check(&Attention { kv_heads: 2, ..of(2, 6, queries, 40, 16) }, "grouped");

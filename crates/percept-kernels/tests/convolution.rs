@@ -2,8 +2,8 @@
 
 mod reference;
 
-use percept_kernels::{Activation, ConvShape, Epilogue, PackedConv};
-use reference::convolution;
+use percept_kernels::{Activation, Arithmetic, ConvShape, Epilogue, PackedConv, Residual};
+use reference::{convolution, numbers, on_each_isa};
 
 #[track_caller]
 fn check(shape: ConvShape, batch: usize, size: [usize; 2]) {
@@ -70,4 +70,36 @@ fn a_kernel_larger_than_the_input_gives_an_empty_output() {
 #[should_panic(expected = "divisor")]
 fn groups_that_do_not_divide_are_refused() {
     let _ = PackedConv::new(&[0.0; 100], ConvShape::square(4, 6, 1).groups(4));
+}
+
+/// Two bf16 parts leave out 2^-16 of a number: a product is wrong by three times that at most.
+#[test]
+fn bf16x3_keeps_sixteen_bits() {
+    for (shape, batch, size) in [
+        (ConvShape::square(9, 1, 1), 1, [1, 1]),
+        (ConvShape::square(33, 3, 3).padding(1), 2, [7, 9]),
+        (ConvShape::square(64, 5, 3).padding(1).stride(2), 1, [13, 70]),
+        (ConvShape::square(40, 3, 7).padding(3).stride(2), 1, [40, 167]),
+        (ConvShape::square(36, 9, 3).groups(3), 1, [20, 40]),
+        (ConvShape { dilation: [2, 3], ..ConvShape::square(34, 2, 3).padding(4) }, 1, [12, 17]),
+        (ConvShape::line(40, 17, 3, 2, 1), 2, [1, 101]),
+    ] {
+        let depth = shape.in_channels / shape.groups * shape.kernel[0] * shape.kernel[1];
+        let input = numbers(batch * shape.in_channels * size[0] * size[1], 1);
+        let weight = numbers(shape.out_channels * depth, 2);
+        let magnitude = |values: &[f32]| values.iter().map(|v| v.abs()).collect::<Vec<_>>();
+        let wanted = convolution::plain(&shape, &input, &weight, batch, size);
+        let bound = convolution::plain(&shape, &magnitude(&input), &magnitude(&weight), batch, size);
+        let mut packed = PackedConv::new(&weight, shape);
+        packed.set_arithmetic(Arithmetic::Bf16x3);
+        let residual = numbers(wanted.len(), 3);
+        on_each_isa(|isa| {
+            let mut out = vec![0.0; wanted.len()];
+            packed.apply(&input, batch, size, &mut out, &Epilogue::NONE.residual(Residual::Add(&residual)));
+            for (i, (got, wanted)) in out.iter().zip(&wanted).enumerate() {
+                let error = (f64::from(*got) - wanted - f64::from(residual[i])).abs();
+                assert!(error <= 4.6e-5 * bound[i] + 1e-6, "{isa:?} {shape:?}: {error}");
+            }
+        });
+    }
 }

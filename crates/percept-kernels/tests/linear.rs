@@ -3,7 +3,9 @@
 mod reference;
 
 use half::{bf16, f16};
-use percept_kernels::{Activation, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, Residual};
+use percept_kernels::{
+    Activation, Arithmetic, Epilogue, PackedBf16, PackedF32, PackedHalf, PackedInt8, Residual,
+};
 use reference::linear::{finished, largest, product, quantised, rounding};
 use reference::{assert_close, numbers, on_each_isa};
 
@@ -185,7 +187,7 @@ fn a_weight_for_many_rows_takes_any_number_of_them() {
             Ok::<_, std::convert::Infallible>(())
         };
         on_each_isa(|isa| {
-            let Ok(packed) = PackedF32::for_many_rows(n, k, &read);
+            let Ok(packed) = PackedF32::for_many_rows(n, k, Arithmetic::F32, &read);
             let mut out = vec![0.0; m * n];
             packed.matmul(&input, &mut out, &Epilogue::NONE);
             assert_close(&out, &wanted, rounding(k), &format!("{isa:?} {m}x{n}x{k}"));
@@ -197,7 +199,39 @@ fn a_weight_for_many_rows_takes_any_number_of_them() {
 fn a_row_that_cannot_be_read_is_an_error() {
     let read = |first: usize, _: &mut [f32]| if first >= 32 { Err(first) } else { Ok(()) };
     assert_eq!(PackedF32::from_rows(100, 8, &read).err(), Some(32));
-    assert_eq!(PackedF32::for_many_rows(100, 8, &read).err(), Some(32));
+    assert_eq!(PackedF32::for_many_rows(100, 8, Arithmetic::F32, &read).err(), Some(32));
     assert_eq!(PackedBf16::from_rows(100, 8, &read).err(), Some(32));
     assert_eq!(PackedInt8::from_rows(100, 8, &read).err(), Some(32));
+}
+
+/// Two bf16 parts leave out 2^-16 of a number: a product is wrong by three times that at most, and rounding adds
+/// its own.
+#[test]
+fn bf16x3_keeps_sixteen_bits() {
+    for (m, n, k) in SHAPES {
+        let (input, weight) = (numbers(m * k, 1), numbers(n * k, 2));
+        let wanted = product(&input, &weight, n, k);
+        let bound = product(
+            &input.iter().map(|x| x.abs()).collect::<Vec<_>>(),
+            &weight.iter().map(|x| x.abs()).collect::<Vec<_>>(),
+            n,
+            k,
+        );
+        let read = |first: usize, rows: &mut [f32]| {
+            rows.copy_from_slice(&weight[first * k..][..rows.len()]);
+            Ok::<_, std::convert::Infallible>(())
+        };
+        on_each_isa(|isa| {
+            let Ok(packed) = PackedF32::for_many_rows(n, k, Arithmetic::Bf16x3, &read);
+            let mut out = vec![0.0; m * n];
+            packed.matmul(&input, &mut out, &Epilogue::NONE);
+            for ((got, wanted), bound) in out.iter().zip(&wanted).zip(&bound) {
+                let error = (f64::from(*got) - wanted).abs();
+                assert!(
+                    error <= bound * (3.0 * 0.5_f64.powi(16) + rounding(k)),
+                    "{isa:?} {m}x{n}x{k}: {error}"
+                );
+            }
+        });
+    }
 }

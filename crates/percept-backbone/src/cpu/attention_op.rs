@@ -2,9 +2,9 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor};
 use percept_core::Precision;
-use percept_kernels::{Arithmetic, Attention, Operand, ScoreBias, Strides, Visible};
+use percept_kernels::{Attention, Operand, ScoreBias, Strides, Visible};
 
-use super::whole;
+use super::{arithmetic, whole};
 use crate::Result;
 use crate::attention::See;
 
@@ -60,10 +60,7 @@ impl CustomOp3 for AttentionOp {
             },
             key_lengths: None,
             bias,
-            arithmetic: match self.precision {
-                Precision::Auto | Precision::F32 => Arithmetic::F32,
-                Precision::Bf16 | Precision::Int8 => Arithmetic::Bf16,
-            },
+            arithmetic: arithmetic(self.precision),
         };
         let to = Strides::tokens_first(queries, heads * dim, dim);
         let out = if shared && attention.bias.is_none() && kv_heads == heads {

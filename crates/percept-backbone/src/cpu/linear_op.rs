@@ -9,7 +9,7 @@ use percept_kernels::{
     Activation, Epilogue, Matmul, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
 };
 
-use super::{whole, with_values};
+use super::{arithmetic, whole, with_values};
 use crate::Result;
 use crate::weights::{Stack, Stored, WeightsError};
 
@@ -39,11 +39,13 @@ impl Packed {
         let (output, input) = (stack.rows(), stack.depth());
         let floats = |first: usize, rows: &mut [f32]| stack.read_floats(first, rows);
         match (precision, stack.stored()) {
-            (Precision::Auto | Precision::F32, Some(Stored::F16)) if few_rows && input > 0 => {
+            (Precision::Auto | Precision::F32 | Precision::Bf16x3, Some(Stored::F16))
+                if few_rows && input > 0 =>
+            {
                 PackedHalf::from_rows(output, input, &|first, rows| stack.read_halves(first, rows))
                     .map(Self::Half)
             }
-            (Precision::Auto | Precision::F32, _) if few_rows => {
+            (Precision::Auto | Precision::F32 | Precision::Bf16x3, _) if few_rows => {
                 PackedF32::from_rows(output, input, &floats).map(Self::F32)
             }
             (Precision::Int8, Some(Stored::Int8)) => {
@@ -61,7 +63,9 @@ impl Packed {
         read: &ReadRows<'_, f32, E>,
     ) -> Result<Self, E> {
         match precision {
-            Precision::Auto | Precision::F32 => PackedF32::for_many_rows(output, input, read).map(Self::F32),
+            Precision::Auto | Precision::F32 | Precision::Bf16x3 => {
+                PackedF32::for_many_rows(output, input, arithmetic(precision), read).map(Self::F32)
+            }
             Precision::Bf16 => PackedBf16::from_rows(output, input, read).map(Self::Bf16),
             Precision::Int8 => PackedInt8::from_rows(output, input, read).map(Self::Int8),
         }

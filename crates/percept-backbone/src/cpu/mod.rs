@@ -8,6 +8,9 @@ mod norm_op;
 
 use candle_core::{CpuStorage, Device, Layout, Storage, Tensor};
 
+use percept_core::Precision;
+use percept_kernels::Arithmetic;
+
 use crate::Result;
 
 pub(crate) use attention_op::AttentionOp;
@@ -31,6 +34,15 @@ impl Engine {
             Device::Cpu => Self::Kernels,
             _ => Self::Candle,
         }
+    }
+}
+
+/// How exact the products of a model are that are not those of packed int8 or bf16 weights.
+pub(crate) fn arithmetic(precision: Precision) -> Arithmetic {
+    match precision {
+        Precision::Auto | Precision::F32 => Arithmetic::F32,
+        Precision::Bf16x3 => Arithmetic::Bf16x3,
+        Precision::Bf16 | Precision::Int8 => Arithmetic::Bf16,
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) struct Compute {
     /// auto, cpu, cuda, cuda:N or metal. What is asked for and not there is an error.
     #[arg(long, default_value = "auto", value_parser = |text: &str| text.parse::<Device>())]
     pub(crate) device: Device,
-    /// auto, f32, bf16 or int8; results say what ran.
+    /// auto, f32, bf16x3 (f32 with products of 16 significant bits), bf16 or int8; results say what
+    /// ran.
     #[arg(long, default_value = "auto", value_parser = |text: &str| text.parse::<Precision>())]
     pub(crate) precision: Precision,
     /// Threads of the computation; all processors when absent.
