@@ -59,6 +59,7 @@ def linear_cases(rows: int, depth: int, channels: int) -> list[Case]:
     name = f"linear {rows}x{depth}x{channels}"
     return [
         Case(f"{name} f32", "f32", f32, 0.55),
+        Case(f"{name} bf16x3", "f32", f32, None),
         Case(f"{name} bf16", "bf16", bf16, 1.0),
         Case(f"{name} int8", "bf16", bf16, 0.6),
     ]
@@ -97,7 +98,9 @@ def cases() -> list[Case]:
         [case for shape in shapes for case in linear_cases(*shape)]
         + [
             conv_case("conv 3x3 64-64 160x160 f32", 64, 64, 3, 160),
+            conv_case("conv 3x3 64-64 160x160 bf16x3", 64, 64, 3, 160),
             conv_case("conv 7x7/2 3-64 640x640 f32", 3, 64, 7, 640, stride=2),
+            conv_case("conv 7x7/2 3-64 640x640 bf16x3", 3, 64, 7, 640, stride=2),
             conv_case("depthwise 3x3 256 80x80 f32", 256, 256, 3, 80, groups=256),
         ]
         + attention_cases(6, 1500, 64)

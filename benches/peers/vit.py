@@ -39,6 +39,8 @@ TARGETS = [
     ("percept bf16", "torch bf16", 0.8),
     ("percept int8", "onnxruntime int8", 0.6),
     ("percept f32", "onnxruntime f32", None),
+    ("percept bf16x3", "torch f32", None),
+    ("percept bf16x3", "onnxruntime f32", None),
 ]
 
 
@@ -160,7 +162,7 @@ def report(times: dict[str, list[Turn]], errors: dict[str, float]) -> str:
         reached = "" if target is None else "reached" if found <= target else "missed"
         lines.append(f"| {own} | {peer} | {found:.2f} | {target or ''} | {reached} |")
     lines += ["", "| percept | one thread to two: times faster | at least | |", "|---|---:|---:|---|"]
-    for precision in ("f32", "bf16", "int8"):
+    for precision in ("f32", "bf16x3", "bf16", "int8"):
         found = ratio(times[f"percept {precision}, 1 thread"], times[f"percept {precision}"])
         lines.append(f"| {precision} | {found:.2f} | 1.8 | {'reached' if found >= 1.8 else 'missed'} |")
     return "\n".join([*lines, "", verdict(list(times.values()))])
@@ -181,7 +183,7 @@ def main() -> None:
         pixels = load_file(folder / "pixels.safetensors")["pixel_values"]
         cases = torch_cases(model, pixels) + onnx_cases(model, pixels, folder)
         processes = []
-        for precision in ("f32", "bf16", "int8"):
+        for precision in ("f32", "bf16x3", "bf16", "int8"):
             for threads in sorted({1, THREADS}):
                 case, process = percept_case(arguments.percept, folder, precision, threads)
                 cases.append(case)

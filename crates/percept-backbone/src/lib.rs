@@ -36,7 +36,9 @@ pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use conv::{Conv1d, Conv1dShape};
 pub use conv2d::Conv2d;
 pub use deformable::{FeaturePoints, deformable_attention};
-pub use device::{both, compute_error, for_layers, instruction_set, on_compute_threads, open_device};
+pub use device::{
+    both, compute_error, fastest_precision, for_layers, instruction_set, on_compute_threads, open_device,
+};
 pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{InstructionLimit, Machine, Rates};

@@ -52,19 +52,23 @@ fn serve() {
 fn makers() -> BTreeMap<String, Box<dyn Fn() -> Case>> {
     let mut makers: BTreeMap<String, Box<dyn Fn() -> Case>> = BTreeMap::new();
     for (rows, depth, channels) in [(1500, 384, 1536), (197, 768, 3072), (4096, 768, 3072)] {
-        for precision in ["f32", "bf16", "int8"] {
+        for precision in ["f32", "bf16x3", "bf16", "int8"] {
             let name = format!("linear {rows}x{depth}x{channels} {precision}");
             makers.insert(name, Box::new(move || linear(rows, depth, channels, precision)));
         }
     }
-    let conv = |shape, channels, size| move || convolution(shape, channels, size);
-    let three = ConvShape::square(64, 64, 3).padding(1);
-    makers.insert("conv 3x3 64-64 160x160 f32".into(), Box::new(conv(three, 64, 160)));
-    let seven = ConvShape::square(64, 3, 7).stride(2).padding(3);
-    makers.insert("conv 7x7/2 3-64 640x640 f32".into(), Box::new(conv(seven, 3, 640)));
-    let depthwise = ConvShape::square(256, 256, 3).padding(1).groups(256);
-    makers.insert("depthwise 3x3 256 80x80 f32".into(), Box::new(conv(depthwise, 256, 80)));
-    for (name, arithmetic) in [("f32", Arithmetic::F32), ("bf16", Arithmetic::Bf16)] {
+    for (name, arithmetic) in [("f32", Arithmetic::F32), ("bf16x3", Arithmetic::Bf16x3)] {
+        let conv = |shape, channels, size| move || convolution(shape, channels, size, arithmetic);
+        let three = ConvShape::square(64, 64, 3).padding(1);
+        makers.insert(format!("conv 3x3 64-64 160x160 {name}"), Box::new(conv(three, 64, 160)));
+        let seven = ConvShape::square(64, 3, 7).stride(2).padding(3);
+        makers.insert(format!("conv 7x7/2 3-64 640x640 {name}"), Box::new(conv(seven, 3, 640)));
+        let depthwise = ConvShape::square(256, 256, 3).padding(1).groups(256);
+        makers.insert(format!("depthwise 3x3 256 80x80 {name}"), Box::new(conv(depthwise, 256, 80)));
+    }
+    for (name, arithmetic) in
+        [("f32", Arithmetic::F32), ("bf16x3", Arithmetic::Bf16x3), ("bf16", Arithmetic::Bf16)]
+    {
         for (heads, tokens, dim) in [(6, 1500, 64), (12, 197, 64)] {
             let key = format!("attention {heads}x{tokens}x{dim} {name}");
             makers.insert(key, Box::new(move || attention(heads, tokens, dim, arithmetic)));
@@ -109,17 +113,22 @@ fn linear(rows: usize, depth: usize, channels: usize, precision: &str) -> Case {
             Box::new(move || time(|| packed.matmul(&input, &mut out, &Epilogue::NONE.bias(Some(&bias)))))
         }
         _ => {
-            let packed = PackedF32::new(&weight, channels, depth);
-            packed.prepare();
+            let arithmetic = if precision == "f32" { Arithmetic::F32 } else { Arithmetic::Bf16x3 };
+            let read = |first: usize, rows: &mut [f32]| {
+                rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
+                Ok::<_, std::convert::Infallible>(())
+            };
+            let Ok(packed) = PackedF32::for_many_rows(channels, depth, arithmetic, &read);
             Box::new(move || time(|| packed.matmul(&input, &mut out, &Epilogue::NONE.bias(Some(&bias)))))
         }
     }
 }
 
 /// A convolution of one square image, with its bias.
-fn convolution(shape: ConvShape, channels: usize, size: usize) -> Case {
+fn convolution(shape: ConvShape, channels: usize, size: usize, arithmetic: Arithmetic) -> Case {
     let depth = channels / shape.groups * shape.kernel[0] * shape.kernel[1];
-    let packed = PackedConv::new(&numbers(shape.out_channels * depth), shape);
+    let mut packed = PackedConv::new(&numbers(shape.out_channels * depth), shape);
+    packed.set_arithmetic(arithmetic);
     let (input, bias) = (numbers(channels * size * size), numbers(shape.out_channels));
     let [rows, columns] = shape.output([size; 2]);
     let mut out = vec![0.0; shape.out_channels * rows * columns];

@@ -24,7 +24,9 @@ use std::time::Instant;
 
 use percept_backbone::decode::{Suppress, SuppressAtStart, softmax};
 use percept_backbone::mel::{MelFilters, log_mel};
-use percept_backbone::{Device, Tensor, Weights, both, compute_error, on_compute_threads, open_device};
+use percept_backbone::{
+    Device, Tensor, Weights, both, compute_error, fastest_precision, on_compute_threads, open_device,
+};
 use percept_core::transcribe::{SAMPLE_RATE, TranscribeInput, TranscribeOptions, Transcript};
 use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Transcribe};
 
@@ -61,11 +63,12 @@ pub(crate) fn load(local: &LocalModel, runtime: &Runtime) -> Result<Box<dyn Mode
 
 impl Whisper {
     fn load(local: &LocalModel, runtime: &Runtime) -> Result<Self> {
+        let device = open_device(runtime.device)?;
+        // Word error rates in int8 are those in f32 (docs/performance.md).
         let precision = match runtime.precision {
-            Precision::Auto => Precision::F32,
+            Precision::Auto => fastest_precision(&device),
             named => named,
         };
-        let device = open_device(runtime.device)?;
         if !device.is_cpu() && precision != Precision::F32 {
             return Err(Error::Argument {
                 message: format!("precision {precision} runs on the processor only"),
