@@ -2,8 +2,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use percept_kernels::{
-    Activation, Attention, ConvShape, Epilogue, Operand, PackedBf16, PackedConv, PackedF32, PackedInt8,
-    Strides, Visible, layer_norm,
+    Activation, Arithmetic, Attention, ConvShape, Epilogue, Operand, PackedBf16, PackedConv, PackedF32,
+    PackedInt8, Strides, Visible, layer_norm,
 };
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -45,6 +45,7 @@ fn attention(c: &mut Criterion) {
             visible: Visible::All,
             key_lengths: None,
             bias: None,
+            arithmetic: Arithmetic::F32,
         };
         let mut out = vec![0.0; heads * queries * dim];
         c.bench_function(&format!("attention {heads}x{queries}x{keys}x{dim}"), |b| {

@@ -17,6 +17,7 @@ impl Running {
 
 /// `2^x` for x at most 0, within 4e-7 of it; 2^-126 below -126.
 #[inline(always)]
+#[allow(clippy::approx_constant)] // a coefficient near ln 2, which is not it
 fn exp2_of_negative<const FMA: bool>(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
     const LOWEST: f32 = -126.0;
