@@ -175,7 +175,7 @@ def own_report(command: list[str], peer: str) -> list[dict]:
 def percept_report(binary: str, model: Path, audio: Path, rounds: int) -> list[dict]:
     """percept's own stage times (`percept bench`: one run that is not counted, then medians)."""
     rows = []
-    for precision in ("f32", "bf16", "int8"):
+    for precision in ("f32", "bf16x3", "bf16", "int8"):
         for beams in (1, 5):
             command = [binary, "bench", str(model), "--input", str(audio), "--offline", "--runs", str(rounds)]
             command += ["--precision", precision, "--beam-size", str(beams), "--threads", str(THREADS)]
@@ -219,19 +219,22 @@ def main() -> None:
     parser.add_argument("--candle", help="the candle-whisper binary")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--skip-processes", action="store_true")
+    parser.add_argument("--only", nargs="+", default=[], help="cases whose `PEER PRECISION WORK` has one of these in it")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(THREADS)
     cases = faster_whisper_cases(arguments.ct2, arguments.audio) + transformers_cases(arguments.hf, arguments.audio)
     if not arguments.skip_processes:
         cases += process_cases(arguments)
+    if arguments.only:
+        cases = [c for c in cases if any(part in f"{c.peer} {c.precision} {c.work}" for part in arguments.only)]
     rows = measure(cases, arguments.runs)
     if arguments.candle:
         with tempfile.TemporaryDirectory() as folder:
             features = save_features(arguments.hf, arguments.audio, Path(folder))
             command = [arguments.candle, str(arguments.hf), str(features), str(arguments.runs)]
             rows += own_report(command, "candle-transformers")
-    if arguments.percept:
+    if arguments.percept and not arguments.only:
         rows += percept_report(arguments.percept, arguments.ct2, arguments.audio, arguments.runs)
     versions = {m.__name__: m.__version__ for m in (torch, transformers, ctranslate2)}
     settings = {"threads": THREADS, "runs": arguments.runs, "load": os.getloadavg(), "versions": versions}

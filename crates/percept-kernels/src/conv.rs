@@ -3,6 +3,7 @@
 
 use crate::attention::Arithmetic;
 use crate::conv_amx::SplitWeight;
+use crate::conv_direct;
 use crate::conv_panel::Gather;
 use crate::epilogue::{COLUMNS, Channels, Epilogue, Place, Target, Tile, finish};
 use crate::isa::isa;
@@ -188,6 +189,8 @@ impl PackedConv {
         } else if SplitWeight::suits(isa(), shape, self.arithmetic) {
             let weight = self.split.get_or_init(|| SplitWeight::new(isa(), self));
             crate::conv_amx::run(isa(), weight, shape, input, (batch, size), &shared, epilogue);
+        } else if conv_direct::suits(shape, size) {
+            conv_direct::run(isa(), self, input, (batch, size), &shared, epilogue);
         } else {
             self.by_panels(input, batch, size, &shared, epilogue);
         }
@@ -197,6 +200,12 @@ impl PackedConv {
     pub(crate) fn row(&self, channel: usize) -> &[f32] {
         let bytes = &self.weight.bytes()[channel * self.stride..][..self.stride];
         &crate::scratch::cast::<f32>(bytes)[..self.shape.depth()]
+    }
+
+    /// The weight from one output channel's row on, and the numbers from one row to the next.
+    pub(crate) fn rows_from(&self, channel: usize) -> (&[f32], usize) {
+        let bytes = &self.weight.bytes()[channel * self.stride..];
+        (crate::scratch::cast::<f32>(bytes), self.stride / 4)
     }
 
     fn by_panels(

@@ -40,6 +40,7 @@ mod attention_soften;
 mod batch_norm;
 mod conv;
 mod conv_amx;
+mod conv_direct;
 mod conv_panel;
 mod conv_transpose;
 mod conv_transpose_product;

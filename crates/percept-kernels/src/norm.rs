@@ -1,7 +1,7 @@
 //! LayerNorm, RMSNorm, L2 normalisation and softmax over rows, one visit to memory each.
 
 use crate::isa::isa;
-use crate::math::{exp, mul_add, per_isa};
+use crate::math::{exp, fold, mul_add, per_isa};
 use crate::parallel::{self, SharedOut};
 use crate::scratch::filled;
 
@@ -38,8 +38,7 @@ pub(crate) fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     for value in rest {
         sum += term(*value);
     }
-    let (half, other) = lanes.split_at(16);
-    half.iter().zip(other).map(|(a, b)| a + b).sum::<f32>() + sum
+    fold(lanes, |a, b| a + b) + sum
 }
 
 /// The largest value, in 32 lanes; negative infinity for none.
@@ -52,7 +51,8 @@ pub(crate) fn largest(values: &[f32]) -> f32 {
             *lane = if *value > *lane { *value } else { *lane };
         }
     }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a })
+    let most = fold(lanes, |a, b| if b > a { b } else { a });
+    rest.iter().fold(most, |a, b| if *b > a { *b } else { a })
 }
 
 /// Checks that input and output hold the same whole rows of `width`, and the parameters one row.
@@ -193,7 +193,7 @@ per_isa! {
             *value = exp::<FMA>(mul_add::<FMA>(*value, scale, shift));
             sum += *value;
         }
-        (peak, lanes.iter().sum::<f32>() + sum)
+        (peak, fold(lanes, |a, b| a + b) + sum)
     }
 }
 

@@ -210,3 +210,67 @@ pub(crate) unsafe fn split_row(from: &[f32], to: &mut [u16], parts: usize) {
     // SAFETY: passed on from this function's contract.
     unsafe { split_row_lines(from, to, parts) }
 }
+
+/// One tile of exactly `R` rows, whose right side lies at offsets from `input`.
+#[target_feature(enable = "avx512f")]
+unsafe fn rows_at_offsets<const R: usize>(
+    (weight, stride): (*const f32, usize),
+    input: *const f32,
+    offsets: &[u32],
+    out: *mut f32,
+) {
+    let mut sums = [[_mm512_setzero_ps(); 2]; R];
+    let groups: [*const f32; 4] = std::array::from_fn(|g| weight.wrapping_add(3 * g * stride));
+    for (step, offset) in offsets.iter().enumerate() {
+        // SAFETY: the caller gives 32 numbers at each offset, and `R` rows of the weight.
+        unsafe {
+            let from = input.add(*offset as usize);
+            let right = [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))];
+            for r in 0..R {
+                let left = _mm512_set1_ps(*groups[r / 3].add(r % 3 * stride + step));
+                for c in 0..2 {
+                    sums[r][c] = _mm512_fmadd_ps(left, right[c], sums[r][c]);
+                }
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        for (c, sum) in sums.iter().enumerate() {
+            // SAFETY: the caller gives room for `R` rows of 32 numbers.
+            unsafe { _mm512_storeu_ps(out.add(32 * r + 16 * c), *sum) };
+        }
+    }
+}
+
+/// A tile of 1 to 12 rows of a weight by 32 columns that lie at offsets from `input`.
+///
+/// # Safety
+/// The processor has AVX-512; `weight` has `rows` rows that far apart, a number for each offset;
+/// `input` has 32 numbers at each offset.
+pub(crate) unsafe fn tile_at_offsets(
+    weight: (*const f32, usize),
+    rows: usize,
+    input: *const f32,
+    offsets: &[u32],
+    tile: &mut crate::epilogue::Tile,
+) {
+    let out = tile.0.as_mut_ptr();
+    // SAFETY: passed on from this function's contract; a tile has room for 32 rows.
+    unsafe {
+        match rows {
+            1 => rows_at_offsets::<1>(weight, input, offsets, out),
+            2 => rows_at_offsets::<2>(weight, input, offsets, out),
+            3 => rows_at_offsets::<3>(weight, input, offsets, out),
+            4 => rows_at_offsets::<4>(weight, input, offsets, out),
+            5 => rows_at_offsets::<5>(weight, input, offsets, out),
+            6 => rows_at_offsets::<6>(weight, input, offsets, out),
+            7 => rows_at_offsets::<7>(weight, input, offsets, out),
+            8 => rows_at_offsets::<8>(weight, input, offsets, out),
+            9 => rows_at_offsets::<9>(weight, input, offsets, out),
+            10 => rows_at_offsets::<10>(weight, input, offsets, out),
+            11 => rows_at_offsets::<11>(weight, input, offsets, out),
+            12 => rows_at_offsets::<12>(weight, input, offsets, out),
+            _ => unreachable!("tiles have 1 to 12 rows"),
+        }
+    }
+}
