@@ -1,9 +1,11 @@
 //! CPU kernels on plain slices: matrix products with packed weights, attention, norms, convolution.
 //!
-//! - Linear layers: [`PackedF32`], [`PackedHalf`], [`PackedBf16`], [`PackedInt8`] hold a weight packed once; `matmul` takes any
-//!   number of rows (one row is the decoding case) and an [`Epilogue`] (bias, [`Activation`], layer scale,
-//!   residual) that is applied while the product is in cache.
-//! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few.
+//! - Linear layers: [`PackedF32`], [`PackedHalf`], [`PackedBf16`], [`PackedInt8`] hold a weight packed once;
+//!   `matmul` takes any number of rows (one row is the decoding case) and an [`Epilogue`] (bias, [`Activation`],
+//!   layer scale, residual) that is applied while the product is in cache. [`Matmul`] is what they have in
+//!   common; [`mlp`] is two of them in a row.
+//! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few, with
+//!   masks and relative positions as a [`ScoreBias`]. Windows are items of a batch.
 //! - [`PackedConv`] for convolutions of any kernel, stride, padding, dilation and groups, over one or two
 //!   dimensions, with the same epilogue.
 //! - [`PackedConvTranspose`] for transposed convolutions, [`BatchNorm`] to fold into either, [`GroupNorm`],
@@ -15,7 +17,7 @@
 //! **Instruction sets** are chosen at run time ([`isa`]); the environment variable `PERCEPT_ISA` (`portable`,
 //! `avx2`, `avx512`, `avx512-vnni`, `amx`) sets an upper limit. Packed weights fit all of them. f32 stays f32
 //! on AMX too: numbers are split into three bf16 parts, and the result is at least as close to the exact one
-//! as that of fused multiply-adds. On aarch64 the portable code is compiled to NEON.
+//! as that of fused multiply-adds. [`Arithmetic::Bf16x3`] asks for two parts only, where that is faster. On aarch64 the portable code is compiled to NEON.
 //!
 //! **Threads**: a kernel divides its work over the rayon pool in which it is called, and does small work (below
 //! 2^17 multiply-adds) on the calling thread. Called from outside a pool, work goes to rayon's global one;
