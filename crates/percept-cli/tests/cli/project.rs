@@ -112,7 +112,7 @@ impl Project {
     }
 
     /// `percept transcribe ... --model <tiny> --temperature-increment-on-fallback 0`: one try, since
-    /// random weights never convince.
+    /// random weights never convince, and in f32, since `auto` depends on the processor.
     pub(crate) fn transcribe(&self, arguments: &[&str]) -> Ran {
         let model = tiny_whisper();
         let mut all = vec!["transcribe"];
@@ -125,7 +125,7 @@ impl Project {
             "--temperature-increment-on-fallback",
             "0",
         ]);
-        all.extend(["--no-speech-threshold", "1", "--beam-size", "1"]);
+        all.extend(["--no-speech-threshold", "1", "--beam-size", "1", "--precision", "f32"]);
         self.run(&all)
     }
 }
