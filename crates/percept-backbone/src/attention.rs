@@ -167,32 +167,29 @@ impl AttentionNames {
     pub const PROJ: Self = Self { query: "q_proj", key: "k_proj", value: "v_proj", output: "out_proj" };
 }
 
-/// Multi-head attention with its four matrices.
+/// Multi-head attention over its own input. Queries, keys and values come of the same, so their matrices are one.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    input: Projections,
+    input: Linear,
+    heads: Heads,
+}
+
+/// Multi-head attention over a memory, whose keys and values are computed once.
+#[derive(Clone, Debug)]
+pub struct CrossAttention {
+    query: Linear,
+    /// The matrices of keys and values are one.
+    key_value: Linear,
+    heads: Heads,
+}
+
+/// What both have in common: how projections divide into heads, and the output matrix.
+#[derive(Clone, Debug)]
+struct Heads {
     output: Linear,
-    heads: usize,
+    count: usize,
     scale: f64,
     precision: Precision,
-}
-
-/// Matrices of one input are one.
-#[derive(Clone, Debug)]
-enum Projections {
-    /// Queries, keys and values come of the same.
-    Own(Linear),
-    /// Keys and values come of a memory.
-    Memory { query: Linear, key_value: Linear },
-}
-
-/// Whose keys and values an attention looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// Those of its own input.
-    Itself,
-    /// Those of a memory.
-    Memory,
 }
 
 impl Attention {
@@ -200,96 +197,97 @@ impl Attention {
     pub fn load(
         weights: &Weights,
         names: AttentionNames,
-        over: Over,
         dim: usize,
         heads: usize,
     ) -> Result<Self, WeightsError> {
-        if heads == 0 || !dim.is_multiple_of(heads) {
-            return Err(WeightsError::Format(format!("{dim} channels do not divide into {heads} heads")));
-        }
+        let heads = Heads::load(weights, names, dim, heads)?;
         let all = [names.query, names.key, names.value].map(|name| weights.at(name));
-        let input = match over {
-            Over::Itself => Projections::Own(Linear::load_stacked(&all, dim, dim)?),
-            Over::Memory => Projections::Memory {
-                query: Linear::load(&all[0], dim, dim)?,
-                key_value: Linear::load_stacked(&all[1..], dim, dim)?,
-            },
-        };
-        Ok(Self {
-            input,
-            output: Linear::load(&weights.at(names.output), dim, dim)?,
-            heads,
-            scale: ((dim / heads) as f64).powf(-0.5),
-            precision: weights.precision(),
-        })
+        Ok(Self { input: Linear::load_stacked(&all, dim, dim)?, heads })
     }
 
     /// The same with every channel of the output multiplied by its factor `[dim]`, before the residual is
     /// added (layer scale).
     pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {
-        Ok(Self { output: self.output.scaled_by(factors)?, ..self })
-    }
-
-    /// Gets the matrices of keys and values ready for many rows.
-    pub fn prepare_memory(&self) {
-        if let Projections::Memory { key_value, .. } = &self.input {
-            key_value.prepare();
-        }
-    }
-
-    /// Gets all matrices ready for many rows.
-    pub fn prepare(&self) {
-        match &self.input {
-            Projections::Own(all) => all.prepare(),
-            Projections::Memory { query, key_value } => {
-                [query, key_value].into_iter().for_each(Linear::prepare)
-            }
-        }
-        self.output.prepare();
+        let output = self.heads.output.scaled_by(factors)?;
+        Ok(Self { heads: Heads { output, ..self.heads }, ..self })
     }
 
     /// Of `x` with itself, added to `residual`: `[batch, time, dim]` to the same.
     pub fn over_itself(&self, x: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
-        let [queries, keys, values] = self.project(x)?;
-        self.mix(&queries, &keys, &values, see, residual)
+        let [queries, keys, values] = self.heads.parts(&self.input.forward(x)?)?;
+        self.heads.mix(&queries, &keys, &values, see, residual)
     }
 
     /// Of new positions `[batch, new, dim]` with themselves and all that came before, added to
     /// `residual`; the cache grows by the new ones.
     pub fn over_past(&self, x: &Tensor, cache: &mut KeyValues, residual: &Tensor) -> Result<Tensor> {
-        let [queries, keys, values] = self.project(x)?;
+        let [queries, keys, values] = self.heads.parts(&self.input.forward(x)?)?;
         cache.append(&keys, &values)?;
         let (keys, values) = cache.filled()?;
-        self.mix(&queries, &keys, &values, See::Past, residual)
+        self.heads.mix(&queries, &keys, &values, See::Past, residual)
+    }
+}
+
+impl CrossAttention {
+    /// Loads an attention over `dim` channels in `heads` heads. The matrices of keys and values meet all of a
+    /// memory at once, however few rows the weights are for.
+    pub fn load(
+        weights: &Weights,
+        names: AttentionNames,
+        dim: usize,
+        heads: usize,
+    ) -> Result<Self, WeightsError> {
+        let heads = Heads::load(weights, names, dim, heads)?;
+        let memory = weights.for_many_rows();
+        let key_value = [names.key, names.value].map(|name| memory.at(name));
+        Ok(Self {
+            query: Linear::load(&weights.at(names.query), dim, dim)?,
+            key_value: Linear::load_stacked(&key_value, dim, dim)?,
+            heads,
+        })
     }
 
-    /// The keys and values of a memory `[batch, positions, dim]`, for [`Attention::over_memory`].
+    /// The keys and values of a memory `[batch, positions, dim]`, for [`CrossAttention::over_memory`].
     pub fn remember(&self, memory: &Tensor) -> Result<KeyValues> {
+        let [keys, values] = self.heads.parts(&self.key_value.forward(memory)?)?;
         let lay = |x: &Tensor| x.transpose(1, 2)?.contiguous();
-        let (keys, values) = match &self.input {
-            Projections::Own(_) => {
-                let [_, keys, values] = self.project(memory)?;
-                (lay(&keys)?, lay(&values)?)
-            }
-            Projections::Memory { key_value, .. } => {
-                let [keys, values] = self.parts(&key_value.forward(memory)?)?;
-                (lay(&keys)?, lay(&values)?)
-            }
-        };
-        Ok(KeyValues { keys, values, len: memory.dim(1)? })
+        Ok(KeyValues { keys: lay(&keys)?, values: lay(&values)?, len: memory.dim(1)? })
     }
 
     /// Of `x` `[batch, time, dim]` with a memory, added to `residual`. A memory of batch 1 serves
     /// every row of `x`.
     pub fn over_memory(&self, x: &Tensor, memory: &KeyValues, residual: &Tensor) -> Result<Tensor> {
         let (keys, values) = memory.filled()?;
-        self.mix(&self.queries(x)?, &keys, &values, See::All, residual)
+        self.heads.mix(&self.queries(x)?, &keys, &values, See::All, residual)
     }
 
     /// How much each position of `x` looks at each position of the memory, by head:
     /// `[batch, heads, time, positions]`.
     pub fn gaze(&self, x: &Tensor, memory: &KeyValues) -> Result<Tensor> {
-        attention_probabilities(&self.queries(x)?, &memory.filled()?.0, self.scale, None, See::All)
+        attention_probabilities(&self.queries(x)?, &memory.filled()?.0, self.heads.scale, None, See::All)
+    }
+
+    fn queries(&self, x: &Tensor) -> Result<Tensor> {
+        self.heads.parts(&self.query.forward(x)?).map(|[queries]| queries)
+    }
+}
+
+impl Heads {
+    fn load(
+        weights: &Weights,
+        names: AttentionNames,
+        dim: usize,
+        count: usize,
+    ) -> Result<Self, WeightsError> {
+        if count == 0 || !dim.is_multiple_of(count) {
+            return Err(WeightsError::Format(format!("{dim} channels do not divide into {count} heads")));
+        }
+        Ok(Self {
+            output: Linear::load(&weights.at(names.output), dim, dim)?,
+            count,
+            scale: ((dim / count) as f64).powf(-0.5),
+            precision: weights.precision(),
+        })
     }
 
     fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
@@ -297,30 +295,11 @@ impl Attention {
         self.output.forward_onto(&mixed.flatten_from(2)?, residual)
     }
 
-    /// The queries of `x`, `[batch, time, heads, dim / heads]`.
-    fn queries(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.input {
-            Projections::Own(_) => self.project(x).map(|[queries, ..]| queries),
-            Projections::Memory { query, .. } => self.parts(&query.forward(x)?).map(|[queries]| queries),
-        }
-    }
-
-    /// Queries, keys and values of `x`, each `[batch, time, heads, dim / heads]`.
-    fn project(&self, x: &Tensor) -> Result<[Tensor; 3]> {
-        match &self.input {
-            Projections::Own(all) => self.parts(&all.forward(x)?),
-            Projections::Memory { query, key_value } => {
-                let [queries] = self.parts(&query.forward(x)?)?;
-                let [keys, values] = self.parts(&key_value.forward(x)?)?;
-                Ok([queries, keys, values])
-            }
-        }
-    }
-
-    /// Views of `N` projections that lie behind each other, `[batch, time, N * dim]`.
+    /// Views of `N` projections that lie behind each other in `[batch, time, N * dim]`, each
+    /// `[batch, time, heads, dim / heads]`.
     fn parts<const N: usize>(&self, all: &Tensor) -> Result<[Tensor; N]> {
         let (batch, time, width) = all.dims3()?;
-        let all = all.reshape((batch, time, N, self.heads, width / N / self.heads))?;
+        let all = all.reshape((batch, time, N, self.count, width / N / self.count))?;
         let parts = (0..N).map(|part| all.narrow(2, part, 1)?.squeeze(2)).collect::<Result<Vec<_>>>()?;
         parts.try_into().map_err(|_| candle_core::Error::Msg("a projection is missing".into()))
     }

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::activation::Activation;
-use crate::attention::{Attention, AttentionNames, KeyValues, Over, See};
+use crate::attention::{Attention, AttentionNames, CrossAttention, KeyValues, See};
 use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
@@ -55,7 +55,7 @@ pub struct BlockShape {
 #[derive(Clone, Debug)]
 pub struct Cross {
     /// The attention, whose `remember` computes the memory's keys and values.
-    pub attention: Attention,
+    pub attention: CrossAttention,
     norm: LayerNorm,
 }
 
@@ -73,21 +73,20 @@ impl Block {
     /// Loads a layer.
     pub fn load(weights: &Weights, names: BlockNames, shape: BlockShape) -> Result<Self, WeightsError> {
         let BlockShape { dim, heads, hidden, activation, eps } = shape;
-        let attention = |name, over| Attention::load(&weights.at(name), names.matrices, over, dim, heads);
         let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
         let cross = match names.cross {
-            Some((name, cross_norm)) => {
-                Some(Cross { attention: attention(name, Over::Memory)?, norm: norm(cross_norm)? })
-            }
+            Some((name, cross_norm)) => Some(Cross {
+                attention: CrossAttention::load(&weights.at(name), names.matrices, dim, heads)?,
+                norm: norm(cross_norm)?,
+            }),
             None => None,
         };
         let up = Linear::load(&weights.at(names.up), dim, hidden)?;
         let mut down = Linear::load(&weights.at(names.down), hidden, dim)?;
-        let mut attention_part = attention(names.attention, Over::Itself)?;
+        let mut attention = Attention::load(&weights.at(names.attention), names.matrices, dim, heads)?;
         if let Some((of_attention, of_mlp)) = names.scales {
             let factors = |name| weights.get(name, &[dim]);
-            attention_part =
-                attention_part.scaled_by(&factors(of_attention)?).map_err(WeightsError::Engine)?;
+            attention = attention.scaled_by(&factors(of_attention)?).map_err(WeightsError::Engine)?;
             down = down.scaled_by(&factors(of_mlp)?).map_err(WeightsError::Engine)?;
         }
         let mlp = match names.gate {
@@ -95,18 +94,12 @@ impl Block {
             None => Mlp::new(up, down, activation),
         };
         Ok(Self {
-            attention: attention_part,
+            attention,
             attention_norm: norm(names.attention_norm)?,
             cross,
             mlp,
             mlp_norm: norm(names.mlp_norm)?,
         })
-    }
-
-    /// Gets ready for many rows, as a layer of an encoder.
-    pub fn prepare(&self) {
-        self.attention.prepare();
-        self.mlp.prepare();
     }
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.

@@ -8,10 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use candle_core::{Device, Shape, Tensor};
-use percept_core::Precision;
 use percept_kernels::{
-    Activation as KernelActivation, ConvShape, ConvTransposeShape, Epilogue, PackedConv, PackedConvTranspose,
-    Residual,
+    Activation as KernelActivation, Arithmetic, ConvShape, ConvTransposeShape, Epilogue, PackedConv,
+    PackedConvTranspose, Residual,
 };
 
 use crate::Result;
@@ -125,24 +124,14 @@ impl Conv2d {
             true => Some(weights.get("bias", &[shape.channels()])?),
             false => None,
         };
-        let layer = Self::new(&weight, bias.as_ref(), shape, norm, engine).map_err(WeightsError::Engine)?;
-        Ok(layer.in_precision(weights.precision()))
-    }
-
-    /// Below f32 products are of 16 significant bits on the processor where that is faster.
-    fn in_precision(mut self, precision: Precision) -> Self {
-        if let Form::Packed { weight, .. } = &mut self.form
-            && let Some(Packed::Conv(conv)) = Arc::get_mut(weight)
-        {
-            conv.set_arithmetic(arithmetic(precision));
-        }
-        self
+        let arithmetic = arithmetic(weights.precision());
+        Self::new(&weight, bias.as_ref(), (shape, arithmetic), norm, engine).map_err(WeightsError::Engine)
     }
 
     fn new(
         weight: &Tensor,
         bias: Option<&Tensor>,
-        shape: AnyShape,
+        (shape, arithmetic): (AnyShape, Arithmetic),
         norm: Option<&BatchNorm>,
         engine: Engine,
     ) -> Result<Self> {
@@ -160,14 +149,18 @@ impl Conv2d {
             });
         }
         match engine {
-            Engine::Kernels => Ok(Self::packed(&values, bias, shape)),
+            Engine::Kernels => Ok(Self::packed(&values, bias, shape, arithmetic)),
             Engine::Candle => Self::dense(values, bias, shape, weight.device()),
         }
     }
 
-    fn packed(weight: &[f32], bias: Option<Vec<f32>>, shape: AnyShape) -> Self {
+    fn packed(weight: &[f32], bias: Option<Vec<f32>>, shape: AnyShape, arithmetic: Arithmetic) -> Self {
         let weight = match shape {
-            AnyShape::Conv(shape) => Packed::Conv(PackedConv::new(weight, shape)),
+            AnyShape::Conv(shape) => {
+                let mut conv = PackedConv::new(weight, shape);
+                conv.set_arithmetic(arithmetic);
+                Packed::Conv(conv)
+            }
             AnyShape::Transposed(shape) => Packed::Transposed(PackedConvTranspose::new(weight, shape)),
         };
         Self { shape, form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) } }

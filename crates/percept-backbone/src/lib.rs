@@ -29,7 +29,9 @@ pub mod vit;
 mod weights;
 
 pub use activation::Activation;
-pub use attention::{Attention, AttentionNames, KeyValues, Over, See, scaled_dot_product_attention};
+pub use attention::{
+    Attention, AttentionNames, CrossAttention, KeyValues, See, scaled_dot_product_attention,
+};
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};

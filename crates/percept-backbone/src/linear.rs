@@ -21,10 +21,25 @@ pub struct Linear {
 
 #[derive(Clone)]
 enum Form {
-    /// On the processor: packed once.
-    Packed { weight: Arc<Packed>, bias: Option<Arc<[f32]>>, scale: Option<Arc<[f32]>> },
-    /// Elsewhere: `[in, out]`, contiguous.
-    Dense { transposed: Tensor, bias: Option<Tensor>, scale: Option<Tensor> },
+    Packed(PackedLayer),
+    Dense(DenseLayer),
+}
+
+/// On the processor: packed once.
+#[derive(Clone)]
+struct PackedLayer {
+    weight: Arc<Packed>,
+    bias: Option<Arc<[f32]>>,
+    scale: Option<Arc<[f32]>>,
+}
+
+/// Elsewhere.
+#[derive(Clone)]
+struct DenseLayer {
+    /// `[in, out]`, contiguous.
+    transposed: Tensor,
+    bias: Option<Tensor>,
+    scale: Option<Tensor>,
 }
 
 impl fmt::Debug for Linear {
@@ -68,8 +83,8 @@ impl Linear {
     fn packed(weight: Packed, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         let output = weight.output();
-        let form = Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into), scale: None };
-        Ok(Self { form, output })
+        let layer = PackedLayer { weight: Arc::new(weight), bias: bias.map(Into::into), scale: None };
+        Ok(Self { form: Form::Packed(layer), output })
     }
 
     /// From a weight `[out, in]` and a bias `[out]`. `precision` is that of the product on the
@@ -80,30 +95,20 @@ impl Linear {
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             return Self::packed(Packed::new(&values, output, input, precision), bias);
         }
-        let form = Form::Dense { transposed: weight.t()?.contiguous()?, bias, scale: None };
-        Ok(Self { form, output })
+        let layer = DenseLayer { transposed: weight.t()?.contiguous()?, bias, scale: None };
+        Ok(Self { form: Form::Dense(layer), output })
     }
 
     /// The same with every output channel multiplied by its factor `[out]`, before a residual is added
     /// (layer scale).
     pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {
         let form = match self.form {
-            Form::Packed { weight, bias, .. } => {
-                Form::Packed { weight, bias, scale: Some(factors.to_vec1::<f32>()?.into()) }
+            Form::Packed(layer) => {
+                Form::Packed(PackedLayer { scale: Some(factors.to_vec1::<f32>()?.into()), ..layer })
             }
-            Form::Dense { transposed, bias, .. } => {
-                Form::Dense { transposed, bias, scale: Some(factors.clone()) }
-            }
+            Form::Dense(layer) => Form::Dense(DenseLayer { scale: Some(factors.clone()), ..layer }),
         };
         Ok(Self { form, ..self })
-    }
-
-    /// Gets ready for products of many rows a layer that was loaded for a few
-    /// ([`Weights::for_few_rows`]); others are ready.
-    pub fn prepare(&self) {
-        if let Form::Packed { weight, .. } = &self.form {
-            weight.prepare();
-        }
     }
 
     /// `[.., in]` to `[.., out]`.
@@ -125,9 +130,10 @@ impl Linear {
         x: &Tensor,
         residual: &Tensor,
     ) -> Result<Tensor> {
-        match (self.op(Some(activation)), down.op(None)) {
-            (Some(up), Some(down)) => {
-                x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &MlpOp { up, down })
+        match (&self.form, &down.form) {
+            (Form::Packed(up), Form::Packed(down)) => {
+                let op = MlpOp { up: up.op(Some(activation)), down: down.op(None) };
+                x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &op)
             }
             _ => down.forward_onto(&self.forward_activated(x, activation)?, residual),
         }
@@ -151,50 +157,59 @@ impl Linear {
     /// [`Linear::forward`] to plain numbers, row by row: what comes out of the network is not copied
     /// once more.
     pub fn forward_to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
-        match self.op(None) {
-            Some(op) => op.to_vec(x),
-            None => self.forward(x)?.flatten_all()?.to_vec1(),
+        match &self.form {
+            Form::Packed(layer) => layer.op(None).to_vec(x),
+            Form::Dense(_) => self.forward(x)?.flatten_all()?.to_vec1(),
         }
-    }
-
-    /// The kernel, where the layer is on the processor.
-    fn op(&self, activation: Option<Activation>) -> Option<LinearOp> {
-        let Form::Packed { weight, bias, scale } = &self.form else { return None };
-        let activation = activation.map_or(KernelActivation::None, Activation::kernel);
-        Some(LinearOp { weight: weight.clone(), bias: bias.clone(), activation, scale: scale.clone() })
     }
 
     fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
-        if let Some(op) = self.op(activation) {
-            let x = x.contiguous()?;
-            return match residual {
-                Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
-                None => x.apply_op1_no_bwd(&op),
-            };
+        match &self.form {
+            Form::Packed(layer) => {
+                let (x, op) = (x.contiguous()?, layer.op(activation));
+                match residual {
+                    Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
+                    None => x.apply_op1_no_bwd(&op),
+                }
+            }
+            Form::Dense(layer) => {
+                let mut shape = x.dims().to_vec();
+                if let Some(last) = shape.last_mut() {
+                    *last = self.output;
+                }
+                let product = layer.product(x, activation)?.reshape(shape)?;
+                match residual {
+                    Some(residual) => product + residual,
+                    None => Ok(product),
+                }
+            }
         }
-        let Form::Dense { transposed, bias, scale } = &self.form else {
-            candle_core::bail!("a packed layer has a kernel")
-        };
-        let mut shape = x.dims().to_vec();
-        let input = transposed.dim(0)?;
-        let mut product = x.reshape((x.elem_count() / input, input))?.matmul(transposed)?;
-        if let Some(bias) = bias {
+    }
+}
+
+impl PackedLayer {
+    fn op(&self, activation: Option<Activation>) -> LinearOp {
+        let Self { weight, bias, scale } = self.clone();
+        let activation = activation.map_or(KernelActivation::None, Activation::kernel);
+        LinearOp { weight, bias, activation, scale }
+    }
+}
+
+impl DenseLayer {
+    /// `scale * activation(x W^T + b)` of all rows, `[rows, out]`.
+    fn product(&self, x: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
+        let input = self.transposed.dim(0)?;
+        let mut product = x.reshape((x.elem_count() / input, input))?.matmul(&self.transposed)?;
+        if let Some(bias) = &self.bias {
             product = product.broadcast_add(bias)?;
         }
         if let Some(activation) = activation {
             product = activation.forward(&product)?;
         }
-        if let Some(scale) = scale {
+        if let Some(scale) = &self.scale {
             product = product.broadcast_mul(scale)?;
         }
-        if let Some(last) = shape.last_mut() {
-            *last = self.output;
-        }
-        let product = product.reshape(shape)?;
-        match residual {
-            Some(residual) => product + residual,
-            None => Ok(product),
-        }
+        Ok(product)
     }
 }
 

@@ -26,11 +26,6 @@ impl Mlp {
         Self { up, down, activation, gate: Some(gate) }
     }
 
-    /// Gets the matrices ready for many rows.
-    pub fn prepare(&self) {
-        [&self.up, &self.down].into_iter().chain(&self.gate).for_each(Linear::prepare);
-    }
-
     /// Of `x` `[.., dim]`, added to `residual`.
     pub fn forward_onto(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         if let Some(gate) = &self.gate {

@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod image;
+mod mask;
 mod model;
 mod runtime;
+pub mod segment;
 mod spec;
 mod task;
 pub mod transcribe;
@@ -16,4 +19,4 @@ pub use error::{Cause, Error, Result};
 pub use model::{Arch, Load, Model, Predicted, RawTensor, RawValues, Timings};
 pub use runtime::{Device, Precision, Runtime};
 pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
-pub use task::{Prediction, Task, Transcribe};
+pub use task::{Prediction, Segment, Task, Transcribe};

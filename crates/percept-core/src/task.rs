@@ -1,5 +1,6 @@
 //! What percept can do, as types.
 
+use crate::segment::{SegmentInput, Segmentation};
 use crate::transcribe::{TranscribeInput, Transcript};
 
 /// One thing percept can do. [`Task::NAME`] is the verb of the command line, the `task` key in
@@ -17,8 +18,26 @@ pub trait Task: 'static {
 /// must learn it.
 #[derive(Clone, Debug)]
 pub enum Prediction {
+    /// Image to mask.
+    Segment(Segmentation),
     /// Speech to text.
     Transcribe(Transcript),
+}
+
+/// Image to mask. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Segment {}
+
+impl Task for Segment {
+    const NAME: &'static str = "segment";
+    type Input = SegmentInput;
+    type Output = Segmentation;
+}
+
+impl From<Segmentation> for Prediction {
+    fn from(segmentation: Segmentation) -> Self {
+        Self::Segment(segmentation)
+    }
 }
 
 /// Speech to text. A name at the type level; never built.

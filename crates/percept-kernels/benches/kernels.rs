@@ -2,8 +2,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use percept_kernels::{
-    Activation, Arithmetic, Attention, ConvShape, Epilogue, Operand, PackedBf16, PackedConv, PackedF32,
-    PackedInt8, Strides, Visible, layer_norm,
+    Activation, Arithmetic, Attention, ConvShape, Epilogue, Matmul, Operand, PackedBf16, PackedConv,
+    PackedF32, PackedInt8, Strides, Visible, layer_norm,
 };
 
 fn numbers(count: usize) -> Vec<f32> {

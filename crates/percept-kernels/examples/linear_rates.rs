@@ -1,7 +1,7 @@
 //! Prints the rates of packed matrix products, of the gemm crate, and on every instruction set.
 #![allow(clippy::print_stdout, unsafe_code)]
 
-use percept_kernels::{Epilogue, PackedBf16, PackedF32, PackedInt8, available, with_isa};
+use percept_kernels::{Epilogue, Matmul, PackedBf16, PackedF32, PackedInt8, available, with_isa};
 use std::time::Instant;
 
 /// Median and best seconds of `runs` calls.

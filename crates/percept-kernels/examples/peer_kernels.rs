@@ -11,8 +11,8 @@
 #![allow(clippy::print_stdout)] // what it prints is its result
 
 use percept_kernels::{
-    Activation, Arithmetic, Attention, ConvShape, Epilogue, Operand, PackedBf16, PackedConv, PackedF32,
-    PackedInt8, Strides, Visible, isa, layer_norm, softmax,
+    Activation, Arithmetic, Attention, ConvShape, Epilogue, Matmul, Operand, PackedBf16, PackedConv,
+    PackedF32, PackedInt8, Strides, Visible, isa, layer_norm, rows_in, softmax,
 };
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -114,10 +114,7 @@ fn linear(rows: usize, depth: usize, channels: usize, precision: &str) -> Case {
         }
         _ => {
             let arithmetic = if precision == "f32" { Arithmetic::F32 } else { Arithmetic::Bf16x3 };
-            let read = |first: usize, rows: &mut [f32]| {
-                rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
-                Ok::<_, std::convert::Infallible>(())
-            };
+            let read = rows_in(&weight, depth);
             let Ok(packed) = PackedF32::for_many_rows(channels, depth, arithmetic, &read);
             Box::new(move || time(|| packed.matmul(&input, &mut out, &Epilogue::NONE.bias(Some(&bias)))))
         }

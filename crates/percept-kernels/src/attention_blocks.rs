@@ -8,6 +8,7 @@ use crate::isa::Isa;
 use crate::math::{mul_add, per_isa};
 use crate::norm::multiply_by;
 use crate::parallel::{self, SharedOut};
+use crate::product::tile_mut;
 use crate::scratch::Scratch;
 use crate::tile::{Engine, Kind, Operands};
 use std::ops::Range;
@@ -203,7 +204,7 @@ impl<'a> Block<'a> {
                     ahead: right.as_ptr(),
                 };
                 let rows = self.rows(tile);
-                let sums = tile_at(&mut self.outputs, tile * self.packed.columns + column);
+                let sums = tile_mut(&mut self.outputs, tile * self.packed.columns + column);
                 if self.form.kind == Kind::Amx {
                     // SAFETY: the weights are staged up to whole AMX tiles; `right` has their depth.
                     unsafe { self.engine.tile(self.form.numbers, rows, at, sums) };
@@ -227,11 +228,6 @@ impl<'a> Block<'a> {
             multiply_by(self.form.isa, out, factor);
         }
     }
-}
-
-/// The tile at an index of scratch memory.
-fn tile_at(memory: &mut Scratch, index: usize) -> &mut Tile {
-    crate::product::tile_mut(memory, index)
 }
 
 per_isa! {

@@ -235,11 +235,10 @@ impl PackedConv {
                 columns: COLUMNS.min(pixels - panel * COLUMNS),
             };
             let planes = shape.in_channels / groups * size[0] * size[1];
-            let gather =
-                Gather { shape, size, output, input: &input[(item * groups + group) * planes..][..planes] };
+            let from = &input[(item * groups + group) * planes..][..planes];
             let mut buffer = Scratch::floats(depth * COLUMNS);
             let gathered = buffer.as_floats();
-            gather.panel(isa, panel * COLUMNS, gathered);
+            Gather { shape, size, output }.panel(isa, from, panel * COLUMNS, gathered);
             // SAFETY: `choose` only answers kinds that the processor has.
             let engine = unsafe { kind.start() };
             let mut tile = Tile::zeroed();

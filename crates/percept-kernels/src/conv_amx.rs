@@ -95,7 +95,7 @@ pub(crate) fn run(
         let parts = [0, 1].map(|index: usize| {
             &planes[index * part + side * weight.pairs * plane..][..weight.pairs * plane]
         });
-        let gather = Gather { shape, size, output, input: &[] };
+        let gather = Gather { shape, size, output };
         gather.split_panel(isa, parts, panel * COLUMNS, gathered);
         // SAFETY: `SplitWeight::suits` has seen AMX.
         let engine = unsafe { Kind::Amx.start() };

@@ -6,15 +6,13 @@ use crate::epilogue::COLUMNS;
 use crate::isa::Isa;
 use crate::math::per_isa;
 
-/// One group's input planes of one item.
+/// How the input planes of one group of one item are gathered.
 pub(crate) struct Gather<'a> {
     pub(crate) shape: &'a ConvShape,
     /// Height and width of the input.
     pub(crate) size: [usize; 2],
     /// Height and width of the output.
     pub(crate) output: [usize; 2],
-    /// `[channels of the group, height, width]`.
-    pub(crate) input: &'a [f32],
 }
 
 /// Output pixels of a panel that lie in one row of the output.
@@ -29,20 +27,21 @@ struct Run {
 }
 
 impl Gather<'_> {
-    /// Fills `panel[depth][32]` for the output pixels from `first` on; pixels past the last become zero.
-    pub(crate) fn panel(&self, isa: Isa, first: usize, panel: &mut [f32]) {
+    /// Fills `panel[depth][32]` from `[channels of the group, height, width]` for the output pixels from
+    /// `first` on; pixels past the last become zero.
+    pub(crate) fn panel(&self, isa: Isa, input: &[f32], first: usize, panel: &mut [f32]) {
         let pixels = self.output[0] * self.output[1];
         let count = COLUMNS.min(pixels - first);
         if count < COLUMNS {
             panel.fill(0.0);
         }
         for run in self.runs(first, count) {
-            fill(isa, self, [self.input], run, panel);
+            fill(isa, self, [input], run, panel);
         }
     }
 
-    /// The same for numbers in parts, whose planes are `parts` (`input` is not read): groups of 16 lines of
-    /// one part, then of the next. Pixels past the last keep what the panel holds.
+    /// The same for numbers in parts, each with planes of its own: groups of 16 lines of one part, then of
+    /// the next. Pixels past the last keep what the panel holds.
     pub(crate) fn split_panel(&self, isa: Isa, parts: [&[f32]; 2], first: usize, panel: &mut [f32]) {
         let pixels = self.output[0] * self.output[1];
         for run in self.runs(first, COLUMNS.min(pixels - first)) {

@@ -7,6 +7,7 @@ use crate::epilogue::Epilogue;
 use crate::isa::isa;
 use crate::linear_f32::PackedF32;
 use crate::math::per_isa;
+use crate::matmul::Matmul;
 use crate::parallel::{self, SharedOut};
 use crate::scratch::Scratch;
 

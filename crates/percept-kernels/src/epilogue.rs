@@ -71,6 +71,14 @@ impl<'a> Epilogue<'a> {
         }
     }
 
+    /// Checks that it does not want what the output held before.
+    ///
+    /// # Panics
+    /// If the residual is in place.
+    pub(crate) fn check_new(&self) {
+        assert!(!matches!(self.residual, Residual::InPlace), "a new output holds nothing to add to");
+    }
+
     /// Checks the lengths against `channels` and the output's length.
     ///
     /// # Panics

@@ -94,7 +94,7 @@ pub use linear_int8::PackedInt8;
 pub use math::{Activation, exponential};
 pub use matmul::{Matmul, mlp};
 pub use norm::{l2_norm, layer_norm, layer_normed, rms_norm, softmax};
-pub use packed::ReadRows;
+pub use packed::{ReadRows, rows_in};
 pub use pool::{LastWindow, Pool, Pooling};
 pub use rates::{Rates, rates};
 pub use resize::{Alignment, Filter, Resize};

@@ -3,7 +3,8 @@
 use crate::epilogue::{COLUMNS, Epilogue};
 use crate::isa::{Isa, isa};
 use crate::math::per_isa;
-use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
+use crate::matmul::{Matmul, Sealed};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_in, rows_of};
 use crate::product::{self, Left, Right};
 use crate::scratch::{Aligned, Scratch, cast, cast_mut};
 use crate::tile::Numbers;
@@ -105,10 +106,7 @@ impl PackedBf16 {
     #[must_use]
     pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        certain(Self::from_rows(channels, depth, &|first, rows| {
-            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
-            Ok(())
-        }))
+        certain(Self::from_rows(channels, depth, &rows_in(weight, depth)))
     }
 
     /// Packs a weight that is in bf16 already.
@@ -148,26 +146,21 @@ impl PackedBf16 {
         })?;
         Ok(Self { panels, channels, depth })
     }
+}
 
-    /// Output channels.
-    #[must_use]
-    pub fn channels(&self) -> usize {
+impl Sealed for PackedBf16 {}
+
+impl Matmul for PackedBf16 {
+    fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Input channels.
-    #[must_use]
-    pub fn depth(&self) -> usize {
+    fn depth(&self) -> usize {
         self.depth
     }
 
-    /// `out[m, channels] = epilogue(bf16(input[m, depth]) x weight^T)`, for any m.
-    ///
     /// Products of two bf16 are exact in f32; the error is that of rounding both sides to 8 bits.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
+    fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
         let right = Right {
             numbers: Numbers::Bf16,

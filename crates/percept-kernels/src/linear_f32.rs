@@ -3,7 +3,8 @@
 use crate::attention::Arithmetic;
 use crate::epilogue::{COLUMNS, Epilogue};
 use crate::isa::{Isa, isa};
-use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
+use crate::matmul::{Matmul, Sealed};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_in, rows_of};
 use crate::product::{self, Left, Right};
 use crate::scratch::{Aligned, Scratch, as_bytes, cast, cast_mut};
 use crate::split::{self, Parts};
@@ -70,10 +71,7 @@ impl PackedF32 {
     #[must_use]
     pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        certain(Self::from_rows(channels, depth, &|first, rows| {
-            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
-            Ok(())
-        }))
+        certain(Self::from_rows(channels, depth, &rows_in(weight, depth)))
     }
 
     /// Packs a weight whose rows are read a panel of 32 at a time, on all threads; the whole weight is in memory
@@ -118,33 +116,6 @@ impl PackedF32 {
         Ok(Self { panels: Aligned::zeroed(0), split: OnceLock::from(split), parts, channels, depth })
     }
 
-    /// Output channels.
-    #[must_use]
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Input channels.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// Makes now, on all threads, what the first [`PackedF32::matmul`] over more than a few rows would make
-    /// on its own thread. Costs six bytes of memory a weight where AMX is used, nothing elsewhere.
-    pub fn prepare(&self) {
-        let isa = isa();
-        if isa >= Isa::Amx && self.split.get().is_none() {
-            // Not inside `get_or_init`: a thread that waits there for its pool could be handed work that
-            // needs this very weight, and would wait for itself.
-            let split = panels(self.channels, self.split_bytes(), &|first, _, panel| {
-                self.split_panel(isa, first, panel);
-                Ok(())
-            });
-            let _ = self.split.set(certain(split).0);
-        }
-    }
-
     /// Bytes of a split panel.
     fn split_bytes(&self) -> usize {
         split::row_bytes(self.depth, self.parts) * COLUMNS
@@ -166,12 +137,20 @@ impl PackedF32 {
         });
         split.bytes()
     }
+}
 
-    /// `out[m, channels] = epilogue(input[m, depth] x weight^T)`, for any m.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
+impl Sealed for PackedF32 {}
+
+impl Matmul for PackedF32 {
+    fn channels(&self) -> usize {
+        self.channels
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
         let isa = isa();
         let only_split = self.panels.bytes().is_empty() && self.split.get().is_some();

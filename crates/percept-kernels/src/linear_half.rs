@@ -6,17 +6,13 @@
 
 use crate::epilogue::{COLUMNS, Channels, Epilogue, Place, Target, Tile, finish};
 use crate::isa::{Isa, isa};
-use crate::linear_f32::SplitRows;
 use crate::math::{mul_add, per_isa};
-use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
+use crate::matmul::{Matmul, Sealed};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_in, rows_of};
 use crate::parallel::{self, SharedOut};
-use crate::product::{self, Right};
 use crate::scratch::{Aligned, Scratch, cast, cast_mut};
-use crate::split::{self, Parts};
-use crate::tile::{AMX_ROWS, Numbers};
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use std::sync::OnceLock;
 
 /// Rows that are multiplied at once.
 const ROWS: usize = 6;
@@ -27,8 +23,6 @@ const TOGETHER: usize = 4;
 #[derive(Clone)]
 pub struct PackedHalf {
     panels: Aligned,
-    /// The numbers in bf16 parts for AMX (see `split`), made by [`PackedHalf::prepare`].
-    split: OnceLock<Aligned>,
     channels: usize,
     depth: usize,
 }
@@ -41,10 +35,7 @@ impl PackedHalf {
     #[must_use]
     pub fn new(weight: &[f16], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        certain(Self::from_rows(channels, depth, &|first, rows| {
-            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
-            Ok(())
-        }))
+        certain(Self::from_rows(channels, depth, &rows_in(weight, depth)))
     }
 
     /// Packs a weight whose rows are read a panel of 32 at a time, on all threads.
@@ -84,39 +75,7 @@ impl PackedHalf {
             }
             Ok(())
         })?;
-        Ok(Self { panels, split: OnceLock::new(), channels, depth })
-    }
-
-    /// Output channels.
-    #[must_use]
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Input channels.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// Makes now, on all threads, what products of many rows want where AMX multiplies them; without it they
-    /// run on vectors. Costs six bytes of memory a weight where AMX is used, nothing elsewhere.
-    pub fn prepare(&self) {
-        let isa = isa();
-        if isa >= Isa::Amx && self.split.get().is_none() {
-            let split = panels(self.channels, self.split_bytes(), &|first, _, panel| {
-                let mut floats = Scratch::floats(self.depth * COLUMNS);
-                self.panel(first / COLUMNS).convert_to_f32_slice(floats.as_floats());
-                split::split_panel(isa, floats.as_floats(), cast_mut(panel), Parts::Three);
-                Ok(())
-            });
-            let _ = self.split.set(certain(split).0);
-        }
-    }
-
-    /// Bytes of a split panel.
-    fn split_bytes(&self) -> usize {
-        split::row_bytes(self.depth, Parts::Three) * COLUMNS
+        Ok(Self { panels, channels, depth })
     }
 
     /// `[depth][32]`.
@@ -124,24 +83,22 @@ impl PackedHalf {
         let length = self.depth * COLUMNS;
         cast::<u16>(self.panels.bytes())[index * length..][..length].reinterpret_cast()
     }
+}
 
-    /// `out[m, channels] = epilogue(input[m, depth] x weight^T)`, for any m; sums in f32.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
+impl Sealed for PackedHalf {}
+
+impl Matmul for PackedHalf {
+    fn channels(&self) -> usize {
+        self.channels
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
         let isa = isa();
-        if let (Some(split), true) = (self.split.get(), isa >= Isa::Amx && rows > AMX_ROWS) {
-            let right = Right {
-                numbers: Numbers::Split(Parts::Three),
-                panels: split.bytes(),
-                panel_bytes: self.split_bytes(),
-                steps: split::padded(self.depth) / 2,
-            };
-            let left = SplitRows { values: input, depth: self.depth, isa, parts: Parts::Three };
-            return product::run(&left, right, (rows, self.channels), out, epilogue);
-        }
         epilogue.check(self.channels, out.len());
         let count = self.channels.div_ceil(COLUMNS);
         let cost = rows * self.channels * self.depth;

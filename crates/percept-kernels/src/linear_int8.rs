@@ -8,7 +8,8 @@
 use crate::epilogue::{COLUMNS, Epilogue, Place, Tile};
 use crate::isa::{Isa, isa};
 use crate::math::per_isa;
-use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_of};
+use crate::matmul::{Matmul, Sealed};
+use crate::packed::{ReadRows, certain, check_weight, interleave, panels, rows_in, rows_of};
 use crate::product::{self, Left, Right};
 use crate::scratch::{Aligned, Scratch, cast, cast_mut};
 use crate::tile::Numbers;
@@ -140,10 +141,7 @@ impl PackedInt8 {
     #[must_use]
     pub fn new(weight: &[f32], channels: usize, depth: usize) -> Self {
         check_weight(weight.len(), channels, depth);
-        certain(Self::from_rows(channels, depth, &|first, rows| {
-            rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
-            Ok(())
-        }))
+        certain(Self::from_rows(channels, depth, &rows_in(weight, depth)))
     }
 
     /// Packs a weight that is quantised already: `scales[c] * codes[c, p]`.
@@ -222,24 +220,20 @@ impl PackedInt8 {
         let (scales, sums): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
         Ok(Self { panels, channels, depth, scales: scales.concat(), sums: sums.concat() })
     }
+}
 
-    /// Output channels.
-    #[must_use]
-    pub fn channels(&self) -> usize {
+impl Sealed for PackedInt8 {}
+
+impl Matmul for PackedInt8 {
+    fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Input channels.
-    #[must_use]
-    pub fn depth(&self) -> usize {
+    fn depth(&self) -> usize {
         self.depth
     }
 
-    /// `out[m, channels] = epilogue(int8(input[m, depth]) x weight^T)`, for any m.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
+    fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
         let right = Right {
             numbers: Numbers::Int8,

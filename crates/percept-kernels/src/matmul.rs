@@ -1,17 +1,15 @@
 //! What all packed weights have in common, and two of them in a row.
 
-use crate::epilogue::{Epilogue, Residual};
+use crate::epilogue::Epilogue;
 use crate::isa::{isa, with_isa};
 use crate::parallel::{self, SharedOut};
 use crate::scratch::{Scratch, filled};
 
-mod sealed {
-    /// Only this crate's products are known to write all of their output.
-    pub trait Sealed {}
-}
+/// Only this crate's products are known to write all of their output: nobody else can name this.
+pub trait Sealed {}
 
 /// A packed weight `[channels, depth]`, whatever its number format.
-pub trait Matmul: sealed::Sealed + Send + Sync {
+pub trait Matmul: Sealed + Send + Sync {
     /// Output channels.
     fn channels(&self) -> usize;
 
@@ -29,35 +27,12 @@ pub trait Matmul: sealed::Sealed + Send + Sync {
     /// # Panics
     /// If a length does not fit, or the residual is the output itself.
     fn forward(&self, input: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
-        assert!(!matches!(epilogue.residual, Residual::InPlace), "a new output holds nothing to add to");
+        epilogue.check_new();
         let length = input.len().checked_div(self.depth()).unwrap_or(0) * self.channels();
         // SAFETY: a product writes every number of its output, and reads it only for a residual in place.
         unsafe { filled(length, |out| self.matmul(input, out, epilogue)) }
     }
 }
-
-/// Implements [`Matmul`] by the methods of the same names.
-macro_rules! matmul {
-    ($($packed:ty),*) => {$(
-        impl sealed::Sealed for $packed {}
-
-        impl Matmul for $packed {
-            fn channels(&self) -> usize {
-                self.channels()
-            }
-
-            fn depth(&self) -> usize {
-                self.depth()
-            }
-
-            fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
-                self.matmul(input, out, epilogue);
-            }
-        }
-    )*};
-}
-
-matmul!(crate::PackedF32, crate::PackedHalf, crate::PackedBf16, crate::PackedInt8);
 
 /// Bytes of hidden numbers that stay in a second-level cache.
 const HIDDEN_BYTES: usize = 768 << 10;
@@ -72,9 +47,8 @@ pub fn mlp(
     (down, down_epilogue): (&dyn Matmul, &Epilogue<'_>),
     input: &[f32],
 ) -> Vec<f32> {
-    let in_place =
-        [up_epilogue, down_epilogue].map(|epilogue| matches!(epilogue.residual, Residual::InPlace));
-    assert!(in_place == [false; 2], "new outputs hold nothing to add to");
+    up_epilogue.check_new();
+    down_epilogue.check_new();
     assert_eq!(up.channels(), down.depth(), "the second layer takes what the first one gives");
     let (depth, hidden, channels) = (up.depth(), up.channels(), down.channels());
     let rows = input.len().checked_div(depth).unwrap_or(0);

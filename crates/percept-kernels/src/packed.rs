@@ -48,6 +48,17 @@ pub(crate) fn panels<T: Send, E: Send>(
     Ok((packed, answers))
 }
 
+/// Reads the rows of a weight that is in memory, `depth` numbers each, for the `from_rows` of packed weights.
+pub fn rows_in<T: Copy + Sync>(
+    weight: &[T],
+    depth: usize,
+) -> impl Fn(usize, &mut [T]) -> Result<(), Infallible> + Sync {
+    move |first, rows| {
+        rows.copy_from_slice(&weight[first * depth..][..rows.len()]);
+        Ok(())
+    }
+}
+
 /// Takes the result of what cannot fail.
 pub(crate) fn certain<T>(result: Result<T, Infallible>) -> T {
     let Ok(value) = result;

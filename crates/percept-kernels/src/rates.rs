@@ -1,6 +1,6 @@
 //! What this machine multiplies in a second, for `percept doctor`.
 
-use crate::{Epilogue, PackedBf16, PackedF32, PackedInt8};
+use crate::{Epilogue, Matmul, PackedBf16, PackedF32, PackedInt8};
 use std::time::{Duration, Instant};
 
 /// Measured rates of packed matrix products, in 10^9 operations (multiplications and additions) a second.

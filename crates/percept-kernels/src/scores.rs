@@ -2,6 +2,7 @@
 
 use crate::isa::isa;
 use crate::math::{exp, per_isa};
+use crate::norm;
 
 /// Numbers that are compared or summed together before the result is looked at.
 const RUN: usize = 256;
@@ -50,28 +51,14 @@ pub fn for_each_above(values: &[f32], mut floor: f32, mut take: impl FnMut(usize
 
 per_isa! {
     fn largest_of(values: &[f32]) -> f32 {
-        let (lines, rest) = values.as_chunks::<64>();
-        let mut most = [f32::NEG_INFINITY; 64];
-        for line in lines {
-            for (most, value) in most.iter_mut().zip(line) {
-                *most = if *value > *most { *value } else { *most };
-            }
-        }
-        most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+        norm::largest(values)
     }
 }
 
 per_isa! {
     /// Of one run, relative to `most`.
     fn sum_of_powers(values: &[f32], most: f32) -> f32 {
-        let (lines, rest) = values.as_chunks::<32>();
-        let mut sums = [0.0_f32; 32];
-        for line in lines {
-            for (sum, value) in sums.iter_mut().zip(line) {
-                *sum += exp::<FMA>(*value - most);
-            }
-        }
-        sums.iter().sum::<f32>() + rest.iter().map(|value| exp::<FMA>(*value - most)).sum::<f32>()
+        norm::sum_of(values, |value| exp::<FMA>(value - most))
     }
 }
 

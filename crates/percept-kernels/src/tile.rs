@@ -127,17 +127,17 @@ impl Engine {
     /// The same into rows of 32 numbers, `stride` numbers apart.
     ///
     /// # Safety
-    /// As for [`Engine::tile`]; `out` has room for `rows` such rows, for AMX up to the next multiple of 16.
+    /// As for [`Engine::tile`]; `to` has room for `rows` such rows, for AMX up to the next multiple of 16, and
+    /// for 32 where it resumes.
     pub(crate) unsafe fn rows(
         &self,
         numbers: Numbers,
         rows: usize,
         at: Operands,
-        out: &mut [f32],
+        to: &mut [f32],
         stride: usize,
     ) {
-        let slice = &mut *out;
-        let out = slice.as_mut_ptr();
+        let out = to.as_mut_ptr();
         // SAFETY: passed on from this function's contract.
         unsafe {
             match (self, numbers) {
@@ -167,7 +167,7 @@ impl Engine {
                 (Self::Avx512, Numbers::Int8) => crate::tile_avx512::tile_int8(rows, at, out.cast(), stride),
                 #[cfg(target_arch = "x86_64")]
                 (Self::Avx512, Numbers::Split(_)) => unreachable!("split numbers are for AMX"),
-                (Self::Plain(isa), _) => plain(*isa, numbers, rows, at, slice, stride),
+                (Self::Plain(isa), _) => plain(*isa, numbers, rows, at, to, stride),
             }
         }
     }

@@ -7,8 +7,8 @@ mod reference;
 
 use half::bf16;
 use percept_kernels::{
-    Activation, Attention, ConvShape, Epilogue, Isa, PackedBf16, PackedF32, PackedInt8, Residual, ScoreBias,
-    Visible, add, exponential, l2_norm, layer_norm, multiply, rms_norm, softmax,
+    Activation, Attention, ConvShape, Epilogue, Isa, Matmul, PackedBf16, PackedF32, PackedInt8, Residual,
+    ScoreBias, Visible, add, exponential, l2_norm, layer_norm, multiply, rms_norm, softmax,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

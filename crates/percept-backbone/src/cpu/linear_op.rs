@@ -1,12 +1,11 @@
 //! `activation(x W^T + b) + residual` with packed weights.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 use percept_core::Precision;
 use percept_kernels::{
-    Activation, Epilogue, Matmul, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual,
+    Activation, Epilogue, Matmul, PackedBf16, PackedF32, PackedHalf, PackedInt8, ReadRows, Residual, rows_in,
 };
 
 use super::{arithmetic, whole, with_values};
@@ -25,11 +24,7 @@ pub(crate) enum Packed {
 impl Packed {
     /// Packs a weight, row by row as PyTorch stores it, for products of many rows.
     pub(crate) fn new(weight: &[f32], output: usize, input: usize, precision: Precision) -> Self {
-        let read = |first: usize, rows: &mut [f32]| {
-            rows.copy_from_slice(&weight[first * input..][..rows.len()]);
-            Ok::<_, Infallible>(())
-        };
-        let Ok(packed) = Self::from_rows(output, input, precision, &read);
+        let Ok(packed) = Self::from_rows(output, input, precision, &rows_in(weight, input));
         packed
     }
 
@@ -68,15 +63,6 @@ impl Packed {
             }
             Precision::Bf16 => PackedBf16::from_rows(output, input, read).map(Self::Bf16),
             Precision::Int8 => PackedInt8::from_rows(output, input, read).map(Self::Int8),
-        }
-    }
-
-    /// Makes now, on all threads, what the first product of many rows would make on one.
-    pub(crate) fn prepare(&self) {
-        match self {
-            Self::F32(packed) => packed.prepare(),
-            Self::Half(packed) => packed.prepare(),
-            Self::Bf16(_) | Self::Int8(_) => {}
         }
     }
 

@@ -41,7 +41,6 @@ impl Vit {
         let blocks = (0..config.depth)
             .map(|layer| Block::load(&layers.at(layer.to_string()), names.block, shape))
             .collect::<Result<Vec<_>, _>>()?;
-        blocks.iter().for_each(Block::prepare);
         Ok(Self {
             patches,
             positions: Positions::new(positions, grid, config.resampling),

@@ -32,7 +32,6 @@ impl Patches {
             .reshape((dim, CHANNELS * patch * patch))
             .and_then(|weight| Linear::new(&weight, bias, weights.precision()))
             .map_err(WeightsError::Engine)?;
-        pixels.prepare();
         Ok(Self { pixels, patch, padding })
     }
 

@@ -106,6 +106,11 @@ impl Weights {
         Self { few_rows: true, ..self.clone() }
     }
 
+    /// The same tensors for layers that multiply many rows at a time, which is what they are for at first.
+    pub(crate) fn for_many_rows(&self) -> Self {
+        Self { few_rows: false, ..self.clone() }
+    }
+
     /// Whether layers multiply a few rows at a time.
     pub(crate) fn serves_few_rows(&self) -> bool {
         self.few_rows

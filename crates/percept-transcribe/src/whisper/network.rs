@@ -120,7 +120,6 @@ impl Decoder {
             || load_layers(weights, shape.decoder_layers, DECODER_LAYER, block),
         );
         let ((tokens, head), layers) = (embedding?, layers?);
-        layers.iter().filter_map(Block::cross).for_each(|cross| cross.attention.prepare_memory());
         Ok(Self {
             head,
             tokens,

@@ -1,0 +1,188 @@
+//! Binary masks, run-length encoded.
+
+/// Which pixels of a picture belong to something.
+///
+/// Runs down the columns, left to right, that begin with the pixels that are *not* in the mask: the order of COCO.
+/// A mask of a 12-megapixel picture takes kilobytes, so hundreds of them fit in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    width: u32,
+    height: u32,
+    counts: Vec<u32>,
+}
+
+impl Mask {
+    /// Of `width * height` pixels in rows; whatever is not zero is in the mask.
+    ///
+    /// # Panics
+    /// If there are more or fewer pixels.
+    pub fn from_pixels(width: u32, height: u32, pixels: &[u8]) -> Self {
+        let (columns, rows) = (width as usize, height as usize);
+        assert_eq!(pixels.len(), columns * rows, "one byte a pixel");
+        let mut counts = Vec::new();
+        let (mut inside, mut run) = (false, 0);
+        for x in 0..columns {
+            for y in 0..rows {
+                if (pixels[y * columns + x] != 0) != inside {
+                    counts.push(run);
+                    (inside, run) = (!inside, 0);
+                }
+                run += 1;
+            }
+        }
+        counts.push(run);
+        Self { width, height, counts }
+    }
+
+    /// Of COCO's counts; `None` where they do not cover the picture exactly.
+    pub fn from_counts(width: u32, height: u32, counts: Vec<u32>) -> Option<Self> {
+        let covered = counts.iter().map(|count| u64::from(*count)).sum::<u64>();
+        (covered == u64::from(width) * u64::from(height)).then_some(Self { width, height, counts })
+    }
+
+    /// With no pixel in it.
+    pub fn empty(width: u32, height: u32) -> Self {
+        Self { width, height, counts: vec![width * height] }
+    }
+
+    /// Columns of the picture.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows of the picture.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// COCO's counts: lengths of runs in column order, outside and inside in turn, outside first.
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// One byte a pixel in rows: 1 inside, 0 outside.
+    pub fn pixels(&self) -> Vec<u8> {
+        let mut pixels = vec![0; self.width as usize * self.height as usize];
+        self.paint(|index| pixels[index] = 1);
+        pixels
+    }
+
+    /// Calls `set` with the row-major index of each pixel inside, column by column.
+    pub fn paint(&self, mut set: impl FnMut(usize)) {
+        let (columns, rows) = (self.width as usize, self.height as usize);
+        for (start, end) in self.runs() {
+            for at in start..end {
+                set(at as usize % rows * columns + at as usize / rows);
+            }
+        }
+    }
+
+    /// How many pixels are inside.
+    pub fn area(&self) -> u64 {
+        self.runs().map(|(start, end)| end - start).sum()
+    }
+
+    /// Left, top, right and bottom of the pixels inside, right and bottom exclusive; `None` for an empty mask.
+    pub fn bounding_box(&self) -> Option<[u32; 4]> {
+        let rows = u64::from(self.height);
+        let mut bounds: Option<[u64; 4]> = None;
+        for (start, end) in self.runs() {
+            let (left, right) = (start / rows, (end - 1) / rows);
+            // A run that goes on in the next column touches both edges.
+            let (top, bottom) = if left == right { (start % rows, (end - 1) % rows) } else { (0, rows - 1) };
+            let [x0, y0, x1, y1] = bounds.unwrap_or([left, top, right, bottom]);
+            bounds = Some([x0.min(left), y0.min(top), x1.max(right), y1.max(bottom)]);
+        }
+        bounds.map(|[x0, y0, x1, y1]| [x0 as u32, y0 as u32, x1 as u32 + 1, y1 as u32 + 1])
+    }
+
+    /// How many pixels are in both. Masks of different pictures have none in common.
+    pub fn intersection(&self, other: &Self) -> u64 {
+        if (self.width, self.height) != (other.width, other.height) {
+            return 0;
+        }
+        let (mut ours, mut theirs) = (self.runs().peekable(), other.runs().peekable());
+        let mut common = 0;
+        while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
+            common += a.1.min(b.1).saturating_sub(a.0.max(b.0));
+            if a.1 < b.1 {
+                ours.next()
+            } else {
+                theirs.next()
+            };
+        }
+        common
+    }
+
+    /// Intersection over union; 0 where both are empty.
+    pub fn iou(&self, other: &Self) -> f64 {
+        let common = self.intersection(other);
+        let union = self.area() + other.area() - common;
+        if union == 0 { 0.0 } else { common as f64 / union as f64 }
+    }
+
+    /// The runs inside, as half-open ranges of positions in column order.
+    fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut at = 0;
+        self.counts
+            .iter()
+            .enumerate()
+            .map(move |(index, count)| {
+                let start = at;
+                at += u64::from(*count);
+                (index % 2 == 1, start, at)
+            })
+            .filter(|(inside, start, end)| *inside && end > start)
+            .map(|(_, start, end)| (start, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(rows: &[&str]) -> Mask {
+        let pixels: Vec<u8> = rows.iter().flat_map(|row| row.bytes().map(|b| u8::from(b == b'#'))).collect();
+        Mask::from_pixels(rows[0].len() as u32, rows.len() as u32, &pixels)
+    }
+
+    #[test]
+    fn runs_go_down_the_columns_and_begin_outside() {
+        assert_eq!(drawn(&["..#", ".##"]).counts(), [3, 3]);
+        assert_eq!(drawn(&["#.", ".."]).counts(), [0, 1, 3]);
+        assert_eq!(drawn(&["..", ".."]).counts(), [4]);
+    }
+
+    #[test]
+    fn pixels_come_back() {
+        for rows in [&["#..#", "..##", "#..."][..], &["#"], &["....", "...."]] {
+            let mask = drawn(rows);
+            let again = Mask::from_pixels(mask.width(), mask.height(), &mask.pixels());
+            assert_eq!(mask, again);
+            assert_eq!(mask.area(), rows.concat().matches('#').count() as u64);
+        }
+    }
+
+    #[test]
+    fn the_box_is_tight() {
+        assert_eq!(drawn(&["....", ".##.", ".#.."]).bounding_box(), Some([1, 1, 3, 3]));
+        // One run over the seam of two columns.
+        assert_eq!(drawn(&[".#", "#."]).bounding_box(), Some([0, 0, 2, 2]));
+        assert_eq!(drawn(&["..", ".."]).bounding_box(), None);
+    }
+
+    #[test]
+    fn common_pixels_are_counted() {
+        let (a, b) = (drawn(&["##.", "##."]), drawn(&[".##", ".##"]));
+        assert_eq!(a.intersection(&b), 2);
+        assert_eq!(a.iou(&b), 2.0 / 6.0);
+        assert_eq!(a.iou(&a), 1.0);
+        assert_eq!(Mask::empty(3, 2).iou(&Mask::empty(3, 2)), 0.0);
+    }
+
+    #[test]
+    fn counts_must_cover_the_picture() {
+        assert!(Mask::from_counts(2, 2, vec![1, 2]).is_none());
+        assert_eq!(Mask::from_counts(2, 2, vec![1, 2, 1]).unwrap().area(), 2);
+    }
+}

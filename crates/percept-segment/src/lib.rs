@@ -1,0 +1,9 @@
+//! Image to mask: promptable, panoptic, instance and semantic segmentation, and the formats of masks.
+//!
+//! [`ARCHS`] lists the architectures, a module each.
+#![forbid(unsafe_code)]
+
+use percept_core::{Arch, Segment};
+
+/// The architectures of this task.
+pub const ARCHS: &[Arch<Segment>] = &[];
