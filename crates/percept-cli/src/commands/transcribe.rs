@@ -101,13 +101,13 @@ fn plan(arguments: &TranscribeArguments, formats: &[FormatChoice]) -> Result<Pla
     let text = |format: &FormatChoice| flow::Format {
         extension: format.name().into(),
         kind: flow::FormatKind::Text,
+        naming: Naming::Stem,
     };
     Plan::new(&PlanRequest {
         inputs: arguments.files.inputs.clone(),
         files_from: setup::files_from(&arguments.files),
         output: arguments.files.output.clone(),
         formats: formats.iter().map(text).collect(),
-        naming: Naming::Stem,
         existing: if arguments.files.overwrite { flow::Existing::Replace } else { flow::Existing::Refuse },
         accept: &transcribe::is_recording,
         own_outputs: &[],
