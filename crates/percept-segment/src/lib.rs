@@ -3,6 +3,10 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod tiles;
+
+pub use tiles::Tiled;
+
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
