@@ -126,7 +126,7 @@ mod tests {
         let sequences = read.tensor("sequences").unwrap();
         assert_eq!(sequences.dtype(), Dtype::I64);
         assert_eq!(sequences.data()[8..], 50_257_i64.to_le_bytes());
-        let [logits, nothing, sequences] = tensors;
+        let [logits, sequences, nothing] = tensors;
         assert_eq!(super::read(&path).unwrap(), [logits, nothing, sequences]);
         std::fs::write(&path, b"no tensors").unwrap();
         assert!(super::read(&path).unwrap_err().hint().is_some());
