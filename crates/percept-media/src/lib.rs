@@ -5,5 +5,10 @@
 //! decoders do not know.
 #![forbid(unsafe_code)]
 
+mod magic;
+pub mod picture;
 pub mod raw;
 pub mod sound;
+mod source;
+
+pub use source::Source;
