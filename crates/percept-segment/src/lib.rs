@@ -3,6 +3,9 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod eomt;
+mod universal;
+
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
