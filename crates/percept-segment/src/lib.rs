@@ -3,7 +3,9 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod eomt;
 mod tiles;
+mod universal;
 
 pub use tiles::Tiled;
 
