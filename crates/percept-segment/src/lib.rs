@@ -3,6 +3,9 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod components;
+pub mod format;
+
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
