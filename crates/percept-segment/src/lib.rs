@@ -3,7 +3,9 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod components;
 mod eomt;
+pub mod format;
 mod tiles;
 mod universal;
 

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
     let plan = setup::plan(&arguments.files, files, &segment::is_picture, &["segment"])?;
     setup::one_input_for_raw(&arguments.files, &plan)?;
-    let background = arguments.background.as_deref().map(background).transpose()?;
+    let background = arguments.background.as_deref().map(Background::parse).transpose()?;
     let options = Arc::new(SegmentOptions {
         request,
         score: arguments.score,
@@ -187,20 +187,6 @@ fn file_of(arguments: &SegmentArguments, format: Format) -> flow::Format {
         Format::Index if by_other_name && !arguments.format.contains(&Format::Index) => Format::Png.file(),
         other => other.file(),
     }
-}
-
-/// A colour by name or number, or a picture.
-fn background(text: &str) -> Result<Background> {
-    if let Some(color) = segment::color_named(text) {
-        return Ok(Background::Color(color));
-    }
-    if !Path::new(text).exists() {
-        return Err(Error::Argument {
-            message: format!("`{text}` is neither a colour nor a picture"),
-            hint: Some("colours are white, black, red, ..., or #rrggbb".into()),
-        });
-    }
-    Ok(Background::Picture(segment::read_picture(Path::new(text))?))
 }
 
 /// What the writer wants to know of a picture.
