@@ -218,6 +218,13 @@ impl Attention {
         self.heads.mix(&queries, &keys, &values, see, residual)
     }
 
+    /// [`Attention::over_itself`] with numbers added to the scores: `bias` is `[batch or 1, heads or 1, time, time]`,
+    /// its last dimension the keys.
+    pub fn over_itself_biased(&self, x: &Tensor, bias: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        let [queries, keys, values] = self.heads.parts(&self.input.forward(x)?)?;
+        self.heads.mix_biased(&queries, &keys, &values, Some(bias), See::All, residual)
+    }
+
     /// Of new positions `[batch, new, dim]` with themselves and all that came before, added to
     /// `residual`; the cache grows by the new ones.
     pub fn over_past(&self, x: &Tensor, cache: &mut KeyValues, residual: &Tensor) -> Result<Tensor> {
@@ -291,7 +298,19 @@ impl Heads {
     }
 
     fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
-        let mixed = scaled_dot_product_attention(q, k, v, self.scale, None, see, self.precision)?;
+        self.mix_biased(q, k, v, None, see, residual)
+    }
+
+    fn mix_biased(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        bias: Option<&Tensor>,
+        see: See,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        let mixed = scaled_dot_product_attention(q, k, v, self.scale, bias, see, self.precision)?;
         self.output.forward_onto(&mixed.flatten_from(2)?, residual)
     }
 

@@ -108,6 +108,13 @@ impl Block {
         self.feed_forward(&self.attention.over_itself(&normed, See::All, x)?)
     }
 
+    /// [`Block::forward`] with numbers added to the scores of the attention: `[batch or 1, heads or 1, time, time]`, the
+    /// last dimension the keys.
+    pub fn forward_biased(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let normed = self.attention_norm.forward(x)?;
+        self.feed_forward(&self.attention.over_itself_biased(&normed, bias, x)?)
+    }
+
     /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and
     /// the memory, where the layer looks at one.
     pub fn step(&self, x: &Tensor, cache: &mut KeyValues, memory: Option<&KeyValues>) -> Result<Tensor> {

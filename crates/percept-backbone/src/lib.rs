@@ -18,6 +18,7 @@ mod device;
 #[cfg(test)]
 mod feature_maps_golden;
 mod grid_sample;
+pub mod image_processor;
 mod linear;
 mod machine;
 pub mod mel;

@@ -3,6 +3,12 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod eomt;
+mod tiles;
+mod universal;
+
+pub use tiles::Tiled;
+
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.

@@ -132,14 +132,14 @@ fn load_tokens(
 ) -> Result<(Option<Tensor>, Tensor), WeightsError> {
     let dim = config.dim;
     let mut tokens = Vec::new();
-    if config.class_token == ClassToken::First {
+    if matches!(config.class_token, ClassToken::First | ClassToken::Unplaced) {
         tokens.push(vectors(weights, names.class_token, 1, dim)?);
     }
     if config.distilled {
         tokens.push(vectors(weights, names.distillation_token, 1, dim)?);
     }
     let lonely = usize::from(config.class_token == ClassToken::PositionOnly);
-    let placed = tokens.len();
+    let placed = if config.class_token == ClassToken::Unplaced { 0 } else { tokens.len() };
     let all = vectors(weights, names.positions, placed + lonely + patches, dim)?;
     if config.registers > 0 {
         tokens.push(vectors(weights, names.registers, config.registers, dim)?);

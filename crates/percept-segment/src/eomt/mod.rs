@@ -1,0 +1,5 @@
+//! EoMT.
+
+#[cfg(test)]
+mod golden;
+mod network;
