@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Broken(String),
     #[error("{}", too_large(*width, *height, *bytes_per_pixel, *limit))]
     TooLarge { width: u32, height: u32, bytes_per_pixel: u64, limit: u64 },
+    #[error("the file has {bytes} bytes; the limit is {limit}")]
+    LargeFile { bytes: u64, limit: u64 },
     #[error("its {0} x {1} pixels do not fit into memory")]
     NoMemory(u32, u32),
 }
@@ -64,7 +66,7 @@ impl Failure {
                 "convert it first: `magick FILE picture.png` (ImageMagick)"
             }
             Self::Broken(_) => "fetch it again, or see whether `magick FILE picture.png` can save it",
-            Self::TooLarge { .. } => "if that is true, raise the limit with `--max-pixels`",
+            Self::TooLarge { .. } | Self::LargeFile { .. } => "if that is true, raise the limit with `--max-pixels`",
             Self::NoMemory(..) => "make it smaller first: `magick FILE -resize 50% picture.png`",
         };
         Some(hint.to_owned())

@@ -61,6 +61,11 @@ impl PictureLimits {
         self.max_pixels.saturating_mul(8)
     }
 
+    /// Bytes that a file may have: that of an uncompressed picture and much besides.
+    fn max_file(self) -> u64 {
+        self.max_bytes().saturating_add(256 << 20)
+    }
+
     /// Refuses what is too large; to be asked before memory is taken.
     fn check(self, width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), Failure> {
         let pixels = u64::from(width) * u64::from(height);
@@ -111,10 +116,13 @@ pub fn read(source: PictureSource, limits: PictureLimits) -> Result<(Image, Pict
 fn read_opened(source: PictureSource, limits: PictureLimits) -> Result<(Image, PictureInfo), Failure> {
     let mut input = source.open()?;
     let format = Format::of(&input.head(format::HEAD)?)?;
-    let mut bytes = Vec::new();
+    let length = input.length();
+    if length > limits.max_file() {
+        return Err(Failure::LargeFile { bytes: length, limit: limits.max_file() });
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
     input.read_to_end(&mut bytes)?;
     let sha256 = input.sha256()?;
-    let length = input.length();
     drop(input);
 
     // Decoders promise not to panic; a damaged file is no reason to take their word for it.

@@ -4,6 +4,7 @@ use percept_core::segment::Image;
 
 use super::failure::Failure;
 use super::info::Mapping;
+use crate::srgb;
 
 /// What the values of a pixel are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,16 +159,11 @@ fn eight_of_linear(values: &[f32], channels: Channels, white: f32) -> Vec<u8> {
             mapped.push(if has_alpha && channel + 1 == count {
                 eight(value.clamp(0.0, 1.0))
             } else {
-                eight(srgb_of_linear((value / white).clamp(0.0, 1.0)))
+                eight(srgb::of_linear((value / white).clamp(0.0, 1.0)))
             });
         }
     }
     mapped
-}
-
-/// The transfer curve of IEC 61966-2-1.
-fn srgb_of_linear(value: f32) -> f32 {
-    if value <= 0.003_130_8 { 12.92 * value } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
 }
 
 fn rgb_and_alpha(values: Vec<u8>, channels: Channels) -> (Vec<u8>, Option<Vec<u8>>) {
