@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use percept_core::segment::{
-    Image, Instance, Mask, ObjectPrompt, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest,
+    Image, Instance, Label, Mask, ObjectPrompt, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest,
     Segmentation, SegmentationKind,
 };
 use percept_core::{Error, Model, Precision, Predicted, RawTensor, Result, Segment, Timings};
@@ -223,6 +223,10 @@ impl Model<Segment> for Tiled {
     fn precision(&self) -> Precision {
         self.model.precision()
     }
+
+    fn labels(&self) -> &[Label] {
+        self.model.labels()
+    }
 }
 
 impl Window {
@@ -303,7 +307,6 @@ fn add(sum: &mut Timings, more: &Timings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use percept_core::segment::Label;
 
     /// Finds red pixels: one instance a tile, if there are any.
     struct Red(SegmentationKind);

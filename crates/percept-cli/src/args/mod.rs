@@ -97,7 +97,7 @@ pub(crate) enum ModelsAction {
 pub(crate) struct BenchArguments {
     /// A model: a name of the list, ORG/REPO[@REV], or a folder.
     pub(crate) model: String,
-    /// A recording; a built-in one of a few seconds when absent.
+    /// A recording or a picture; a built-in recording of a few seconds when absent.
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// How often it is timed, after one run that is not; medians are printed.

@@ -10,9 +10,9 @@ use percept::media::picture::{PictureInfo, PictureLimits};
 use percept::media::raw;
 use percept::segment::{
     self, Answers, Background, Candidates, EverythingOptions, Format, Image, InputCard, ObjectPrompt, Rendered,
-    SegmentOptions, SegmentRequest, Segmentation, Standing, Task, Tiled, WholeKind,
+    SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
 };
-use percept::{Envelope, Error, Model, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
+use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
 
 use super::setup;
 use crate::args::{KindChoice, OrientationChoice, SegmentArguments};
@@ -35,7 +35,13 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     });
     let runtime = setup::runtime(&arguments.compute)?;
     let hub = setup::hub(&arguments.fetching, &arguments.progress);
-    let loaded = segment::load(&hub, arguments.model.as_deref(), &options.request, &runtime)?;
+    let tiles = arguments
+        .tile
+        .map(|size| segment::Tiles { size, overlap: arguments.overlap.unwrap_or(size / 8) });
+    let model = arguments.model.as_deref();
+    // Never dropped: the process ends with the command, and the system takes memory back faster than it is
+    // given back piece by piece.
+    let loaded = ManuallyDrop::new(segment::load(&hub, model, &options.request, tiles, &runtime)?);
     let writer = Writer {
         formats: &formats,
         background,
@@ -47,17 +53,13 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
         run: RunCard::new(&runtime, loaded.model.precision(), 0),
         timings: setup::timings(&arguments.files),
     };
-    let id = loaded.local.id.clone();
-    // Never dropped: the process ends with the command, and the system takes memory back faster than it is
-    // given back piece by piece.
-    let model = ManuallyDrop::new(tiled(loaded.model, arguments)?);
     let report = BatchReport::new(&arguments.progress, &plan, Paths::Printed);
     let limits = PictureLimits { max_pixels: u64::from(arguments.max_pixels) * 1_000_000 };
     let raw_file = arguments.files.raw.as_deref();
     let read = |item: &Item| {
         let (input, info) = segment::read(&item.input, &options, limits)?;
         if let Some(path) = raw_file {
-            raw::write(path, &model.raw(&input)?)?;
+            raw::write(path, &loaded.model.raw(&input)?)?;
         }
         let picture = Picture { image: input.image.clone(), info };
         Ok((input, picture))
@@ -67,16 +69,10 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
         writer.write(item, &picture, &predicted)?;
         report.written(item)
     };
-    let run_options = setup::run_options(&arguments.files, &id)?;
-    let summary = flow::run::<Task, _, _, _>(&**model, &plan, read, write, &run_options, &report);
+    let run_options = setup::run_options(&arguments.files, &loaded.local.id)?;
+    let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
     Ok(setup::exit_code(&summary))
-}
-
-fn tiled(model: Box<dyn Model<Task>>, arguments: &SegmentArguments) -> Result<Box<dyn Model<Task>>> {
-    let Some(tile) = arguments.tile else { return Ok(model) };
-    let overlap = arguments.overlap.unwrap_or(tile / 8);
-    Ok(Box::new(Tiled::new(model, tile, overlap)?))
 }
 
 fn request(arguments: &SegmentArguments) -> Result<SegmentRequest> {

@@ -7,10 +7,11 @@ mod prompts;
 use std::path::Path;
 use std::sync::Arc;
 
-use percept_core::{Result, Runtime, Segment};
+use percept_core::{Model, Result, Runtime, Segment};
 use percept_flow::InputSource;
 use percept_hub::Hub;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
+use percept_segment::{Refined, Tiled};
 use serde::Serialize;
 
 pub use percept_core::segment::{
@@ -18,8 +19,6 @@ pub use percept_core::segment::{
     PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation, SegmentationKind,
     WholeKind,
 };
-pub use percept_segment::Tiled;
-
 pub use format::Format;
 pub use output::{Answers, Background, Rendered, Standing};
 pub use prompts::{mask_prompt, objects};
@@ -40,11 +39,21 @@ const EXTENSIONS: [&str; 17] = [
     "tiff", "webp",
 ];
 
+/// Large pictures are seen in tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiles {
+    /// Pixels along a side of a tile.
+    pub size: u32,
+    /// Pixels that neighbours share.
+    pub overlap: u32,
+}
+
 /// Loads a model for masks: a name of the catalogue, `ORG/REPO[@REV]`, a folder, or the default for what is asked.
 pub fn load(
     hub: &Hub,
     name: Option<&str>,
     request: &SegmentRequest,
+    tiles: Option<Tiles>,
     runtime: &Runtime,
 ) -> Result<Loaded<Segment>> {
     let usual = match request {
@@ -52,7 +61,12 @@ pub fn load(
         SegmentRequest::Objects { .. } | SegmentRequest::Everything(_) => Some(PROMPTED),
         SegmentRequest::Text(_) => Some(TEXT),
     };
-    load_model(hub, percept_segment::ARCHS, name.or(usual), runtime)
+    let loaded = load_model(hub, percept_segment::ARCHS, name.or(usual), runtime)?;
+    let model: Box<dyn Model<Segment>> = match tiles {
+        Some(Tiles { size, overlap }) => Box::new(Tiled::new(loaded.model, size, overlap)?),
+        None => loaded.model,
+    };
+    Ok(Loaded { model: Box::new(Refined(model)), ..loaded })
 }
 
 /// Whether a file that lies in a folder is taken for a picture, by its name.
