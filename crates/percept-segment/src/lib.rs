@@ -5,6 +5,8 @@
 
 mod components;
 pub mod format;
+pub mod refine;
+mod small_regions;
 
 use percept_core::{Arch, Segment};
 
