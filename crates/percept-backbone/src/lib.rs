@@ -23,6 +23,7 @@ mod linear;
 mod machine;
 pub mod mel;
 mod mlp;
+mod nms;
 mod norm;
 mod pool;
 mod resample;
@@ -46,6 +47,7 @@ pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
+pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,

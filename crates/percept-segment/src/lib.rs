@@ -6,9 +6,13 @@
 mod components;
 mod eomt;
 pub mod format;
+pub mod refine;
+mod refined;
+mod small_regions;
 mod tiles;
 mod universal;
 
+pub use refined::Refined;
 pub use tiles::Tiled;
 
 use percept_core::{Arch, Segment};
