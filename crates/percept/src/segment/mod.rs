@@ -11,6 +11,7 @@ use percept_core::{Model, Result, Runtime, Segment};
 use percept_flow::InputSource;
 use percept_hub::Hub;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
+pub use percept_segment::format::Rle;
 use percept_segment::{Refined, Tiled};
 use serde::Serialize;
 
