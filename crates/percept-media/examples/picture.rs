@@ -9,9 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use percept_core::segment::{Image, Mask};
-use percept_media::draw::{
-    Background, Canvas, Edge, Frame, OverlayItem, color, composite, cutout, overlay,
-};
+use percept_media::draw::{Background, Canvas, Edge, OverlayItem, color, composite, cutout, overlay, trim};
 use percept_media::picture::{PictureLimits, PictureSource, encode_png, read};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     // Blobs whose edges wave, from the middle outwards.
     let masks: Vec<Mask> = (0..7).map(|index| blob(&image, index)).collect();
-    let labels = ["cup 0.97", "dining table", "ложка", "βιβλίο 0.41", "a label that is rather long", "", "漢字"];
+    let labels =
+        ["cup 0.97", "dining table", "ложка", "βιβλίο 0.41", "a label that is rather long", "", "漢字"];
     let items: Vec<OverlayItem<'_>> = masks
         .iter()
         .zip(labels)
@@ -37,15 +36,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             bounding_box: (index % 3 == 2)
                 .then(|| mask.bounding_box().map(|bounds| bounds.map(|side| side as f32)))
                 .flatten(),
-            label,
+            label: label.to_owned(),
             color: index,
         })
         .collect();
     write("overlay.png", &timed("overlay", || overlay(&image, &items)))?;
-    let cut = timed("cutout", || cutout(&image, &masks[0], Edge::AntiAliased, Frame::Box));
-    write("cutout.png", &cut)?;
-    write("on_white.png", &composite(&cut, Background::Color([255; 3]))?)?;
-    write("on_picture.png", &composite(&cut, Background::Picture(&image))?)?;
+    let cut = timed("cutout", || cutout(&image, &masks[0], Edge::AntiAliased));
+    write("cutout.png", &trim(&cut))?;
+    write("on_white.png", &composite(&trim(&cut), &Background::Color([255; 3]))?)?;
+    write("on_picture.png", &composite(&cut, &Background::Picture(image.clone()))?)?;
     write("strokes.png", &strokes(&image))?;
     Ok(())
 }

@@ -176,7 +176,8 @@ mod tests {
     fn a_disc_has_the_area_of_a_disc() {
         let mut canvas = canvas(60, 60);
         canvas.shade([0.0, 0.0, 60.0, 60.0], [0; 3], 1.0, |[x, y]| (x - 30.0).hypot(y - 29.7) - 20.0);
-        let painted: f64 = canvas.image.rgb.iter().step_by(3).map(|value| 1.0 - f64::from(*value) / 200.0).sum();
+        let painted: f64 =
+            canvas.image.rgb.iter().step_by(3).map(|value| 1.0 - f64::from(*value) / 200.0).sum();
         assert!((painted - 20.0_f64.powi(2) * std::f64::consts::PI).abs() < 3.0, "{painted}");
     }
 

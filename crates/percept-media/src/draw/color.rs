@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn the_first_forty_are_told_apart() {
         let colors: Vec<[u8; 3]> = (0..40).map(color).collect();
-        let apart = |a: [u8; 3], b: [u8; 3]| a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b))).sum::<u32>();
+        let apart =
+            |a: [u8; 3], b: [u8; 3]| a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b))).sum::<u32>();
         for (index, first) in colors.iter().enumerate() {
             for (other, second) in colors.iter().enumerate().skip(index + 1) {
                 // Things with indices that are near one another are in one picture more often.

@@ -68,7 +68,16 @@ impl Labels {
         };
         let shifts = (0..12).flat_map(|ring: i32| {
             let (far, side) = (ring as f32 * step, width * 0.6 * ring as f32);
-            [[0.0, far], [0.0, -far], [side, 0.0], [-side, 0.0], [side, far], [-side, far], [side, -far], [-side, -far]]
+            [
+                [0.0, far],
+                [0.0, -far],
+                [side, 0.0],
+                [-side, 0.0],
+                [side, far],
+                [-side, far],
+                [side, -far],
+                [-side, -far],
+            ]
         });
         // A label that hangs in its corner is better than one that was pushed down from above.
         let above = start[1] >= 0.0;
@@ -108,7 +117,8 @@ mod tests {
         let mut canvas = Canvas::new(&Image::new(300, 200, vec![90; 180_000]));
         let mut labels = Labels::new(&canvas);
         for index in 0..20 {
-            let anchor = if index % 2 == 0 { Anchor::Center([299.0, 3.0]) } else { Anchor::Corner([280.0, 2.0]) };
+            let anchor =
+                if index % 2 == 0 { Anchor::Center([299.0, 3.0]) } else { Anchor::Corner([280.0, 2.0]) };
             labels.draw(&mut canvas, "bicycle", anchor, [200, 90, 30]);
         }
         for (index, plate) in labels.placed.iter().enumerate() {

@@ -17,5 +17,5 @@ mod text;
 
 pub use canvas::{Canvas, Point};
 pub use color::{color, readable_on};
-pub use cutout::{Background, Edge, Frame, composite, cutout};
+pub use cutout::{Background, Edge, composite, cutout, trim};
 pub use overlay::{OverlayItem, overlay};

@@ -8,14 +8,14 @@ use super::label::{Anchor, Labels};
 use super::mask::Shape;
 
 /// A thing to show.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OverlayItem<'a> {
     /// Its pixels; the mask of another picture is left out.
     pub mask: Option<&'a Mask>,
     /// Left, top, right and bottom, in pixels; drawn where it is given.
     pub bounding_box: Option<[f32; 4]>,
     /// What is written on it; nothing where it is empty.
-    pub label: &'a str,
+    pub label: String,
     /// Which colour it has, see [`color`].
     pub color: usize,
 }
@@ -56,7 +56,7 @@ pub fn overlay(image: &Image, items: &[OverlayItem<'_>]) -> Image {
     let mut labels = labels;
     for (item, anchor) in order.iter().zip(anchors) {
         if let Some(anchor) = anchor {
-            labels.draw(&mut canvas, item.label, anchor, color(item.color));
+            labels.draw(&mut canvas, &item.label, anchor, color(item.color));
         }
     }
     canvas.into_image()
@@ -80,8 +80,9 @@ mod tests {
     #[test]
     fn a_mask_is_tinted_and_the_rest_is_not() {
         let image = Image::new(80, 60, vec![100; 14_400]);
-        let pixels: Vec<u8> =
-            (0..4800).map(|at| u8::from((20..60).contains(&(at % 80)) && (10..50).contains(&(at / 80)))).collect();
+        let pixels: Vec<u8> = (0..4800)
+            .map(|at| u8::from((20..60).contains(&(at % 80)) && (10..50).contains(&(at / 80))))
+            .collect();
         let mask = Mask::from_pixels(80, 60, &pixels);
         let item = OverlayItem { mask: Some(&mask), color: 1, ..Default::default() };
         let shown = overlay(&image, &[item]);
@@ -99,9 +100,13 @@ mod tests {
         let image = Image::new(9, 7, vec![0; 189]);
         let (empty, other) = (Mask::empty(9, 7), Mask::from_pixels(2, 1, &[1, 1]));
         let items = [
-            OverlayItem { mask: Some(&empty), label: "none", ..Default::default() },
-            OverlayItem { mask: Some(&other), label: "elsewhere", ..Default::default() },
-            OverlayItem { bounding_box: Some([-5.0, f32::NAN, 900.0, 3.0]), label: "odd", ..Default::default() },
+            OverlayItem { mask: Some(&empty), label: "none".into(), ..Default::default() },
+            OverlayItem { mask: Some(&other), label: "elsewhere".into(), ..Default::default() },
+            OverlayItem {
+                bounding_box: Some([-5.0, f32::NAN, 900.0, 3.0]),
+                label: "odd".into(),
+                ..Default::default()
+            },
         ];
         assert_eq!(overlay(&image, &items).size(), (9, 7));
         assert_eq!(overlay(&Image::new(0, 0, vec![]), &items).size(), (0, 0));

@@ -41,7 +41,8 @@ pub(super) fn glyphs(text: &str, baseline: Point, height: f32, mut paint: impl F
         glyph.position += point(baseline[0], baseline[1]);
         let Some(outline) = FONT.outline_glyph(glyph) else { continue };
         let corner = outline.px_bounds().min;
-        outline.draw(|x, y, coverage| paint(corner.x as i32 + x as i32, corner.y as i32 + y as i32, coverage));
+        outline
+            .draw(|x, y, coverage| paint(corner.x as i32 + x as i32, corner.y as i32 + y as i32, coverage));
     }
 }
 

@@ -66,7 +66,9 @@ impl Failure {
                 "convert it first: `magick FILE picture.png` (ImageMagick)"
             }
             Self::Broken(_) => "fetch it again, or see whether `magick FILE picture.png` can save it",
-            Self::TooLarge { .. } | Self::LargeFile { .. } => "if that is true, raise the limit with `--max-pixels`",
+            Self::TooLarge { .. } | Self::LargeFile { .. } => {
+                "if that is true, raise the limit with `--max-pixels`"
+            }
             Self::NoMemory(..) => "make it smaller first: `magick FILE -resize 50% picture.png`",
         };
         Some(hint.to_owned())

@@ -1,11 +1,11 @@
 //! Damages files, the same ones in the same way in every run.
 
 /// A small generator (xorshift64*), so that every run damages the same bytes.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// A number below `below`; 0 where that is 0.
-    pub fn roll(&mut self, below: usize) -> usize {
+    pub(crate) fn roll(&mut self, below: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -14,7 +14,7 @@ impl Dice {
 }
 
 /// Cuts, flips, overwrites, drops or doubles a part of a file, and says which.
-pub fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> &'static str {
+pub(crate) fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> &'static str {
     // Headers are where the interesting lies are told.
     let near_start = |dice: &mut Dice, length: usize| {
         let reach = if dice.roll(3) == 0 { length } else { length.min(300) };
