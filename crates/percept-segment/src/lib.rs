@@ -5,10 +5,12 @@
 
 mod components;
 pub mod format;
+mod grabcut;
 pub mod refine;
 mod small_regions;
 
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Segment>] = &[];
+pub const ARCHS: &[Arch<Segment>] =
+    &[Arch { name: "grabcut", identifiers: &["grabcut"], load: grabcut::load }];
