@@ -6,6 +6,7 @@
 mod components;
 mod eomt;
 pub mod format;
+mod grabcut;
 pub mod refine;
 mod refined;
 mod small_regions;
@@ -18,4 +19,5 @@ pub use tiles::Tiled;
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Segment>] = &[];
+pub const ARCHS: &[Arch<Segment>] =
+    &[Arch { name: "grabcut", identifiers: &["grabcut"], load: grabcut::load }];

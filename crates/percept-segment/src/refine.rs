@@ -168,7 +168,10 @@ mod tests {
         let options = SegmentOptions { max_instances: Some(2), ..SegmentOptions::default() };
         let kept = refine(found.clone(), &options, &[]).unwrap();
         let name = |i: &Instance| i.label.clone().unwrap().name;
-        assert_eq!(kept.instances.iter().map(|i| (i.id, name(i))).collect::<Vec<_>>(), [(1, "Dog".into()), (2, "hot dog".into())]);
+        assert_eq!(
+            kept.instances.iter().map(|i| (i.id, name(i))).collect::<Vec<_>>(),
+            [(1, "Dog".into()), (2, "hot dog".into())]
+        );
         let options = SegmentOptions { score: Some(0.75), ..options };
         assert_eq!(refine(found, &options, &[]).unwrap().instances.len(), 1);
     }

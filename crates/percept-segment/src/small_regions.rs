@@ -48,7 +48,8 @@ pub(crate) fn small_holes(mask: &Mask, max_area: u64) -> Mask {
 fn complement(mask: &Mask) -> Mask {
     // Runs begin outside: what was outside is now inside, after a run of no pixels.
     let counts: Vec<u32> = std::iter::once(0).chain(mask.counts().iter().copied()).collect();
-    Mask::from_counts(mask.width(), mask.height(), merge_empty_runs(&counts)).expect("it covers the same picture")
+    Mask::from_counts(mask.width(), mask.height(), merge_empty_runs(&counts))
+        .expect("it covers the same picture")
 }
 
 #[cfg(test)]
