@@ -8,7 +8,7 @@ use percept_backbone::{
 use percept_backbone::{Alignment, Filter};
 use serde_json::Value;
 
-use crate::universal::{Outputs, count};
+use crate::universal::{Network as Universal, Outputs, Recipe, count};
 
 /// Of the norm behind each upscaling, which no configuration states.
 const UPSCALE_EPS: f64 = 1e-6;
@@ -39,9 +39,11 @@ struct Upscale {
     norm: LayerNorm,
 }
 
-impl Network {
-    /// Loads `EomtForUniversalSegmentation` with that many classes.
-    pub(super) fn load(weights: &Weights, config: &Value, labels: usize) -> Result<Self, WeightsError> {
+impl Universal for Network {
+    const RECIPE: Recipe = Recipe::Eomt;
+    const IMAGE_PROCESSOR: &'static str = "EomtImageProcessor";
+
+    fn load(weights: &Weights, config: &Value, classes: usize) -> Result<Self, WeightsError> {
         let weights = &weights.renamed(|name, shape| vec![(original_name(name), 0..shape[0])]);
         let (shape, names) = VitConfig::of(config)?;
         let dim = shape.dim;
@@ -64,18 +66,19 @@ impl Network {
                 .collect::<Result<_, _>>()?,
             mask_head: [head("fc1")?, head("fc2")?, head("fc3")?],
             activation,
-            classes: Linear::load(&weights.at("class_predictor"), dim, labels + 1)?,
+            classes: Linear::load(&weights.at("class_predictor"), dim, classes + 1)?,
         })
     }
 
-    /// Images `[batch, 3, height, width]` to logits.
-    pub(super) fn forward(&self, pixel_values: &Tensor) -> Result<Outputs> {
+    fn forward(&self, pixel_values: &Tensor) -> Result<Outputs> {
         let (states, grid) = self.encode(pixel_values)?;
         let masks = self.masks(&states, grid)?;
         let classes = self.classes.forward(&states.narrow(1, 0, self.queries.dim(1)?)?.contiguous()?)?;
         Ok(Outputs { masks, classes })
     }
+}
 
+impl Network {
     /// The last states, normalised: `[batch, queries + prefix + patches, dim]`, and rows and columns of patches.
     pub(super) fn encode(&self, pixel_values: &Tensor) -> Result<(Tensor, [usize; 2])> {
         let (_, _, height, width) = pixel_values.dims4()?;

@@ -7,25 +7,22 @@
 mod checkpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod processed;
 mod instance;
 mod masks;
 mod panoptic;
 mod queries;
 mod rows;
-// mod segmenter;
+mod segmenter;
 mod semantic;
 
-pub(crate) use checkpoint::{Checkpoint, count};
-pub(crate) use queries::{Outputs, Queries};
-pub(crate) use rows::Projection;
-// pub(crate) use segmenter::{Network, Segmenter};
+pub(crate) use checkpoint::count;
+pub(crate) use queries::Outputs;
+use queries::Queries;
+use rows::Projection;
+pub(crate) use segmenter::{Network, Segmenter};
 
-#[cfg(test)]
-pub(crate) use instance::instances;
-#[cfg(test)]
-pub(crate) use panoptic::panoptic;
-#[cfg(test)]
-pub(crate) use semantic::{Part, semantic};
 
 use percept_core::segment::Mask;
 
