@@ -3,6 +3,9 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod sam;
+mod sam2;
+
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
