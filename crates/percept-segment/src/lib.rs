@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod eomt;
+mod sam;
+mod sam2;
 mod universal;
 
 use percept_core::{Arch, Segment};
