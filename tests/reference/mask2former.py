@@ -71,7 +71,8 @@ def post_processing(seed: int = 110) -> None:
     masks = torch.stack([blobs(len(labels), 20, random) for _ in sizes])
     logits = torch.stack([classes(labels, count, random) for _ in sizes])
     outputs = Mask2FormerForUniversalSegmentationOutput(masks_queries_logits=masks, class_queries_logits=logits)
-    processor = Mask2FormerImageProcessor()
+    processor = Mask2FormerImageProcessor(size={"height": 40, "width": 60}, size_divisor=32)
+    processor.save_pretrained(GOLDEN)
     tensors = {"masks_queries_logits": masks, "class_queries_logits": logits}
     answers: dict = {"target_sizes": sizes, "stuff_classes": [4, 5]}
     panoptic = processor.post_process_panoptic_segmentation

@@ -25,10 +25,12 @@ mod linear;
 mod machine;
 pub mod mel;
 mod mlp;
+mod multi_scale;
 mod norm;
 mod pool;
 mod relative;
 mod resample;
+pub mod swin;
 pub mod vit;
 mod weights;
 mod window;
@@ -52,6 +54,7 @@ pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
+pub use multi_scale::MultiScaleAttention;
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod eomt;
+mod mask2former;
 mod sam;
 mod sam2;
 mod universal;
@@ -11,4 +12,11 @@ mod universal;
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Segment>] = &[];
+pub const ARCHS: &[Arch<Segment>] = &[
+    Arch { name: "eomt", identifiers: &["EomtForUniversalSegmentation", "eomt"], load: eomt::load },
+    Arch {
+        name: "mask2former",
+        identifiers: &["Mask2FormerForUniversalSegmentation", "mask2former"],
+        load: mask2former::load,
+    },
+];

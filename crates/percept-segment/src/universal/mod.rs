@@ -8,7 +8,7 @@ mod checkpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-pub(crate) mod processed;
+mod processed;
 mod instance;
 mod masks;
 mod panoptic;
