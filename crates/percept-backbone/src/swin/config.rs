@@ -86,7 +86,8 @@ fn stages(config: &Value, count: usize) -> Result<Vec<usize>, WeightsError> {
         }
         _ => Some(vec![count]),
     };
-    let stages = found.filter(|stages| !stages.is_empty() && stages.iter().all(|at| (1..=count).contains(at)));
+    let stages =
+        found.filter(|stages| !stages.is_empty() && stages.iter().all(|at| (1..=count).contains(at)));
     let stages = stages.filter(|stages| stages.is_sorted_by(|a, b| a < b));
     stages.map(|stages| stages.iter().map(|stage| stage - 1).collect()).ok_or_else(|| {
         wrong(format!("`out_features` {} are not some of {count} stages", config["out_features"]))

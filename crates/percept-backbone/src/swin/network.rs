@@ -69,7 +69,8 @@ impl Swin {
         let weights = &weights.renamed(|name, shape| vec![(published(name), 0..shape[0])]);
         let shape = ConvShape { stride: [config.patch; 2], ..ConvShape::square(config.dim, 3, config.patch) };
         let last = config.stages.last().copied().unwrap_or(0);
-        let stages = (0..=last).map(|stage| Stage::load(&weights.at(format!("encoder.layers.{stage}")), config, stage));
+        let stages = (0..=last)
+            .map(|stage| Stage::load(&weights.at(format!("encoder.layers.{stage}")), config, stage));
         let norm = |stage: usize| {
             let out = config.stages.contains(&stage);
             let weights = weights.at(format!("hidden_states_norms.stage{}", stage + 1));
@@ -195,7 +196,8 @@ fn positions(attention: &Weights, side: usize, heads: usize) -> Result<Tensor, W
         (apart(query / side, key / side) * reach + apart(query % side, key % side)) as u32
     };
     let read = || {
-        let places = Tensor::from_vec((0..tokens * tokens).map(place).collect(), tokens * tokens, table.device())?;
+        let places =
+            Tensor::from_vec((0..tokens * tokens).map(place).collect(), tokens * tokens, table.device())?;
         table.index_select(&places, 0)?.t()?.contiguous()?.reshape((1, heads, tokens, tokens))
     };
     read().map_err(WeightsError::Engine)
@@ -224,7 +226,10 @@ fn published(name: &str) -> String {
         ("attention.k_proj.", "attention.self.key."),
         ("attention.v_proj.", "attention.self.value."),
         ("attention.o_proj.", "attention.output.dense."),
-        ("attention.relative_position_bias.relative_position_bias_table", "attention.self.relative_position_bias_table"),
+        (
+            "attention.relative_position_bias.relative_position_bias_table",
+            "attention.self.relative_position_bias_table",
+        ),
         (".mlp.fc1.", ".intermediate.dense."),
         (".mlp.fc2.", ".output.dense."),
     ];
@@ -238,7 +243,10 @@ mod tests {
     #[test]
     fn new_names_are_published_names() {
         for (new, old) in [
-            ("x.swin.encoder.layers.0.blocks.1.attention.q_proj.bias", "x.encoder.layers.0.blocks.1.attention.self.query.bias"),
+            (
+                "x.swin.encoder.layers.0.blocks.1.attention.q_proj.bias",
+                "x.encoder.layers.0.blocks.1.attention.self.query.bias",
+            ),
             ("encoder.layers.0.blocks.1.mlp.fc2.weight", "encoder.layers.0.blocks.1.output.dense.weight"),
         ] {
             assert_eq!(published(new), old);

@@ -37,7 +37,8 @@ impl Windows {
         let mut gather = Vec::with_capacity(full[0] * full[1]);
         let mut scatter = vec![0; outside];
         let mut regions = Vec::new();
-        let region = |at: usize, length: usize| u8::from(at + side >= length) + u8::from(at + shift >= length);
+        let region =
+            |at: usize, length: usize| u8::from(at + side >= length) + u8::from(at + shift >= length);
         for window in 0..down * across {
             for token in 0..side * side {
                 // In the rolled map, then in the map itself.
@@ -86,9 +87,10 @@ impl Windows {
             return Ok(positions.clone());
         }
         let score = |here: &u8, there: &u8| if here == there { 0.0 } else { UNSEEN };
-        let masks = self.regions.chunks_exact(self.tokens).flat_map(|window| {
-            window.iter().flat_map(|here| window.iter().map(|there| score(here, there)))
-        });
+        let masks = self
+            .regions
+            .chunks_exact(self.tokens)
+            .flat_map(|window| window.iter().flat_map(|here| window.iter().map(|there| score(here, there))));
         let shape = (self.count, 1, self.tokens, self.tokens);
         let masks = Tensor::from_vec(masks.collect::<Vec<f32>>(), shape, positions.device())?;
         let bias = masks.broadcast_add(positions)?;

@@ -19,7 +19,8 @@ fn network(kind: &str, precision: Precision) -> Network {
 #[test]
 fn networks_compute_what_transformers_computes() {
     for kind in ["plain", "masked"] {
-        let (network, fixture) = (network(kind, Precision::F32), Fixture::open(&format!("eomt/{kind}/fixture.safetensors")));
+        let (network, fixture) =
+            (network(kind, Precision::F32), Fixture::open(&format!("eomt/{kind}/fixture.safetensors")));
         let images = fixture.tensor("pixel_values");
         let (states, grid) = network.encode(&images).unwrap();
         assert_eq!(grid, [6, 6]);
@@ -97,7 +98,9 @@ fn a_picture_becomes_segments() {
         for (found, kind) in found.iter().zip(kinds) {
             let found = &found.output;
             assert_eq!((found.kind, found.width, found.height), (kind, image.width, image.height));
-            assert!(found.instances.iter().zip(1..).all(|(instance, id)| instance.id == id && instance.area > 0));
+            assert!(
+                found.instances.iter().zip(1..).all(|(instance, id)| instance.id == id && instance.area > 0)
+            );
         }
         // Every pixel has a class.
         let covered = found[2].output.instances.iter().map(|instance| instance.area).sum::<u64>();

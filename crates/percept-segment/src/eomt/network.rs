@@ -48,7 +48,9 @@ impl Universal for Network {
         let (shape, names) = VitConfig::of(config)?;
         let dim = shape.dim;
         let activation = Activation::from_config(config["hidden_act"].as_str().unwrap_or("gelu"))
-            .ok_or_else(|| WeightsError::Format(format!("config.json: `{}` is unknown", config["hidden_act"])))?;
+            .ok_or_else(|| {
+                WeightsError::Format(format!("config.json: `{}` is unknown", config["hidden_act"]))
+            })?;
         let joined = count(config, "num_blocks", 4)?;
         if joined > shape.depth {
             let message = format!("config.json: queries join {joined} of {} layers", shape.depth);
@@ -58,7 +60,10 @@ impl Universal for Network {
         let head = |name: &str| Linear::load(&weights.at("mask_head").at(name), dim, dim);
         Ok(Self {
             vit: Vit::load(weights, &shape, &names)?,
-            queries: weights.get("query.weight", &[queries, dim])?.unsqueeze(0).map_err(WeightsError::Engine)?,
+            queries: weights
+                .get("query.weight", &[queries, dim])?
+                .unsqueeze(0)
+                .map_err(WeightsError::Engine)?,
             joined,
             masked: masked(weights, joined)?,
             upscale: (0..count(config, "num_upscale_blocks", 2)?)
@@ -117,7 +122,10 @@ impl Network {
         let masks = resize(&masks, grid, Filter::Bilinear, Alignment::Edges)?.flatten_from(2)?;
         let (queries, first) = (self.queries.dim(1)?, tokens - grid[0] * grid[1]);
         let unseen = (masks.le(0.0)?.to_dtype(DType::F32)? * UNSEEN)?;
-        unseen.pad_with_zeros(2, first, 0)?.pad_with_zeros(1, 0, tokens - queries)?.reshape((batch, 1, tokens, tokens))
+        unseen
+            .pad_with_zeros(2, first, 0)?
+            .pad_with_zeros(1, 0, tokens - queries)?
+            .reshape((batch, 1, tokens, tokens))
     }
 
     /// The mask logits of normalised states: `[batch, queries, rows, columns]`.
@@ -174,6 +182,10 @@ fn masked(weights: &Weights, joined: usize) -> Result<Vec<bool>, WeightsError> {
 
 /// transformers 5 stores the gated MLP of the giant in three matrices, and so do we under DINOv2's names.
 fn original_name(name: &str) -> String {
-    let pairs = [(".mlp.gate_proj.", ".mlp.gate."), (".mlp.up_proj.", ".mlp.up."), (".mlp.down_proj.", ".mlp.weights_out.")];
+    let pairs = [
+        (".mlp.gate_proj.", ".mlp.gate."),
+        (".mlp.up_proj.", ".mlp.up."),
+        (".mlp.down_proj.", ".mlp.weights_out."),
+    ];
     pairs.iter().fold(name.to_owned(), |name, (new, original)| name.replace(new, original))
 }

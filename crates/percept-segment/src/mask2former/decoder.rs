@@ -56,9 +56,8 @@ impl Decoder {
             let shape = ConvShape::square(dim, shape.features, 1);
             weights.has("weight").then(|| Conv2d::load(&weights, shape)).transpose()
         };
-        let queries = |name: &str| {
-            weights.get(name, &[shape.queries, dim])?.unsqueeze(0).map_err(WeightsError::Engine)
-        };
+        let queries =
+            |name: &str| weights.get(name, &[shape.queries, dim])?.unsqueeze(0).map_err(WeightsError::Engine);
         let decoder = weights.at("decoder");
         let embedder = decoder.at("mask_predictor.mask_embedder");
         Ok(Self {
@@ -82,7 +81,8 @@ impl Decoder {
     /// columns]`.
     pub(super) fn forward(&self, features: &Features) -> Result<(Tensor, Tensor)> {
         let levels = features.levels.iter().enumerate();
-        let levels = levels.map(|(index, map)| self.level(index, map, &features.masks)).collect::<Result<Vec<_>>>()?;
+        let levels =
+            levels.map(|(index, map)| self.level(index, map, &features.masks)).collect::<Result<Vec<_>>>()?;
         let (batch, _, rows, columns) = features.masks.dims4()?;
         let like = |x: &Tensor| x.broadcast_as((batch, x.dim(1)?, x.dim(2)?))?.contiguous();
         let (mut states, marks) = (like(&self.first)?, like(&self.marks)?);
@@ -149,7 +149,8 @@ impl Layer {
         let seen = self.to_map.forward_biased_onto(&marked, &level.keys, &level.values, bias, states)?;
         let states = self.to_map_norm.forward(&seen)?;
         let marked = (&states + marks)?;
-        let states = self.itself_norm.forward(&self.itself.forward_onto(&marked, &marked, &states, &states)?)?;
+        let states =
+            self.itself_norm.forward(&self.itself.forward_onto(&marked, &marked, &states, &states)?)?;
         self.mlp_norm.forward(&self.mlp.forward_onto(&states, &states)?)
     }
 }
@@ -158,8 +159,11 @@ impl Layer {
 fn apart(name: &str, shape: &[usize]) -> Vec<(String, std::ops::Range<usize>)> {
     let third = shape[0] / 3;
     for kind in ["weight", "bias"] {
-        let Some(before) = name.strip_suffix(kind).and_then(|name| name.strip_suffix("in_proj_")) else { continue };
-        let part = |(index, part)| (format!("{before}{part}_proj.{kind}"), index * third..(index + 1) * third);
+        let Some(before) = name.strip_suffix(kind).and_then(|name| name.strip_suffix("in_proj_")) else {
+            continue;
+        };
+        let part =
+            |(index, part)| (format!("{before}{part}_proj.{kind}"), index * third..(index + 1) * third);
         return ["q", "k", "v"].into_iter().enumerate().map(part).collect();
     }
     vec![(name.to_owned(), 0..shape[0])]

@@ -57,7 +57,8 @@ fn a_picture_becomes_segments() {
     let runtime = Runtime { precision: Precision::F32, ..Runtime::default() };
     let model = super::load(&snapshot("mask2former"), &runtime).unwrap();
     let image = Arc::new(Image::new(9, 7, (0..189).map(|byte| byte as u8).collect()));
-    let input = SegmentInput { image, options: Arc::new(SegmentOptions { score: Some(0.0), ..Default::default() }) };
+    let input =
+        SegmentInput { image, options: Arc::new(SegmentOptions { score: Some(0.0), ..Default::default() }) };
     let raw = model.raw(&input).unwrap();
     assert_eq!((raw[0].name.as_str(), &raw[0].shape[..]), ("pixel_values", &[1, 3, 64, 64][..]));
     let found = model.predict(&[input]).unwrap().remove(0).output;

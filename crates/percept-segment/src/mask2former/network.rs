@@ -31,7 +31,8 @@ impl Universal for Network {
         };
         let backbone = SwinConfig::of(&backbone)?;
         let channels = backbone.stages.iter().map(|stage| backbone.channels(*stage)).collect::<Vec<_>>();
-        let (level, module) = (weights.at("model.pixel_level_module"), weights.at("model.transformer_module"));
+        let (level, module) =
+            (weights.at("model.pixel_level_module"), weights.at("model.transformer_module"));
         Ok(Self {
             backbone: Swin::load(&level.at("encoder"), &backbone)?,
             pixels: PixelDecoder::load(&level.at("decoder"), &shape, &channels)?,

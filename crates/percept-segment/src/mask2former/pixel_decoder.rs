@@ -125,9 +125,12 @@ impl PixelDecoder {
                 states.push(projected.flatten_from(2)?.transpose(1, 2)?.contiguous()?);
                 projected.dims4()?
             };
-            positions.push(sine([rows, columns], features, map.device())?.broadcast_add(&self.levels.get(level)?)?);
+            positions.push(
+                sine([rows, columns], features, map.device())?.broadcast_add(&self.levels.get(level)?)?,
+            );
             let centre = |at: usize, length: usize| (at as f32 + 0.5) / length as f32;
-            let pixels = (0..rows * columns).flat_map(|pixel| [centre(pixel % columns, columns), centre(pixel / columns, rows)]);
+            let pixels = (0..rows * columns)
+                .flat_map(|pixel| [centre(pixel % columns, columns), centre(pixel / columns, rows)]);
             centres.extend(pixels);
             sizes.push([rows, columns]);
         }

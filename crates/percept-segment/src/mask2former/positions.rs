@@ -6,7 +6,8 @@ use percept_backbone::{Device, Result, Tensor};
 /// channels.
 pub(super) fn sine([rows, columns]: [usize; 2], dim: usize, device: &Device) -> Result<Tensor> {
     let half = dim / 2;
-    let lines = [rows, columns].map(|length| (0..length).map(|at| waves(at, length, half)).collect::<Vec<_>>());
+    let lines =
+        [rows, columns].map(|length| (0..length).map(|at| waves(at, length, half)).collect::<Vec<_>>());
     let mut values = Vec::with_capacity(rows * columns * dim);
     for row in &lines[0] {
         for column in &lines[1] {

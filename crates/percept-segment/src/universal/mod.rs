@@ -7,11 +7,11 @@
 mod checkpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
-#[cfg(test)]
-mod processed;
 mod instance;
 mod masks;
 mod panoptic;
+#[cfg(test)]
+mod processed;
 mod queries;
 mod rows;
 mod segmenter;
@@ -22,7 +22,6 @@ pub(crate) use queries::Outputs;
 use queries::Queries;
 use rows::Projection;
 pub(crate) use segmenter::{Network, Segmenter};
-
 
 use percept_core::segment::Mask;
 

@@ -77,7 +77,8 @@ fn eomt_logits_become_the_segments_of_its_image_processor() {
         // The reference has them in the order of queries, and paints the later over the earlier.
         let wanted = answers["instance"][index].as_array().unwrap();
         let place = |segment: &Segment| {
-            let near = |wanted: &Value| (wanted["score"].as_f64().unwrap() - f64::from(segment.score)).abs() < 1e-5;
+            let near =
+                |wanted: &Value| (wanted["score"].as_f64().unwrap() - f64::from(segment.score)).abs() < 1e-5;
             wanted.iter().position(near)
         };
         found.sort_by_key(place);
@@ -126,8 +127,10 @@ fn parts_of_a_picture_become_its_semantic_map() {
 
 #[test]
 fn nothing_found_is_no_segment() {
-    let masks = Tensor::zeros((1, 2, 3, 3), percept_backbone::DType::F32, &percept_backbone::Device::Cpu).unwrap();
-    let classes = Tensor::new(&[[[0.0_f32, 0.0, 9.0], [0.0, 0.0, 9.0]]], &percept_backbone::Device::Cpu).unwrap();
+    let masks =
+        Tensor::zeros((1, 2, 3, 3), percept_backbone::DType::F32, &percept_backbone::Device::Cpu).unwrap();
+    let classes =
+        Tensor::new(&[[[0.0_f32, 0.0, 9.0], [0.0, 0.0, 9.0]]], &percept_backbone::Device::Cpu).unwrap();
     let queries = Outputs { masks, classes }.of(0).unwrap();
     let projection = Projection::direct([6; 2], [7, 5]);
     assert!(panoptic(&queries, projection, Recipe::Eomt, 0.8, |_| false).is_empty());

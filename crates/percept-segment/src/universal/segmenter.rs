@@ -158,7 +158,9 @@ impl<N: Network> Segmenter<N> {
         let is_stuff = |class: usize| self.checkpoint.is_stuff(class);
         let queries = &seen.parts[0].queries;
         let mut segments = match kind {
-            SegmentationKind::Semantic => semantic(&seen.parts, projection).map_err(compute_error(&self.id))?,
+            SegmentationKind::Semantic => {
+                semantic(&seen.parts, projection).map_err(compute_error(&self.id))?
+            }
             SegmentationKind::Instance => {
                 instances(queries, projection, N::RECIPE, threshold, |class| !is_stuff(class))
             }
