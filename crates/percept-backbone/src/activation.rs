@@ -1,9 +1,10 @@
 //! Element-wise non-linearities, each under a name that says which one it is.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use percept_kernels::Activation as KernelActivation;
 
 use crate::Result;
+use crate::cpu::run_kernel;
 
 /// A non-linearity. The word `gelu` alone is two functions in this field; here it is never alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,13 @@ impl Activation {
 
     /// Applies it to every element.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        if let Device::Cpu = x.device() {
+            return run_kernel("activation", [x], |operands| {
+                let mut values = operands[0].0.to_vec();
+                self.kernel().apply(&mut values);
+                Ok((values, operands[0].1.into()))
+            });
+        }
         match self {
             Self::GeluErf => x.gelu_erf(),
             #[expect(clippy::disallowed_methods, reason = "here the tanh approximation is what is meant")]

@@ -4,9 +4,12 @@ use candle_core::{D, DType, Device, Tensor};
 use percept_core::Precision;
 
 use crate::Result;
-use crate::cpu::AttentionOp;
+use crate::cpu::{AttentionBias, AttentionOp};
 use crate::linear::Linear;
+use crate::pool::max_pool_tokens;
+use crate::relative::{MapBias, RelativePositions};
 use crate::weights::{Weights, WeightsError};
+use crate::window::{window_partition, window_unpartition};
 
 /// Which keys a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +36,36 @@ pub fn scaled_dot_product_attention(
     precision: Precision,
 ) -> Result<Tensor> {
     if let Device::Cpu = q.device() {
-        let bias = bias.map(Tensor::contiguous).transpose()?;
+        let bias = bias.map(Tensor::contiguous).transpose()?.map(AttentionBias::Full);
         return q.apply_op3_no_bwd(k, v, &AttentionOp { scale: scale as f32, see, bias, precision });
     }
     let probabilities = attention_probabilities(q, k, scale, bias, see)?;
     let heads = v.transpose(1, 2)?.broadcast_as(batched(v, q.dim(0)?)?)?.contiguous()?;
     probabilities.matmul(&heads)?.transpose(1, 2)?.contiguous()
+}
+
+/// [`scaled_dot_product_attention`] over keys that are the tokens of a map, with a number for each row and one for each
+/// column of it added to the scores.
+fn attention_over_map(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f64,
+    bias: Option<MapBias>,
+    precision: Precision,
+) -> Result<Tensor> {
+    let Some(bias) = bias else {
+        return scaled_dot_product_attention(q, k, v, scale, None, See::All, precision);
+    };
+    if let Device::Cpu = q.device() {
+        let bias = Some(AttentionBias::Decomposed(bias));
+        return q.apply_op3_no_bwd(
+            k,
+            v,
+            &AttentionOp { scale: scale as f32, see: See::All, bias, precision },
+        );
+    }
+    scaled_dot_product_attention(q, k, v, scale, Some(&bias.full()?), See::All, precision)
 }
 
 /// `softmax(Q K^T scale + bias)`: `[batch, heads, queries, keys]`, written out. For other devices,
@@ -172,6 +199,7 @@ impl AttentionNames {
 pub struct Attention {
     input: Linear,
     heads: Heads,
+    relative: Option<RelativePositions>,
 }
 
 /// Multi-head attention over a memory, whose keys and values are computed once.
@@ -200,9 +228,24 @@ impl Attention {
         dim: usize,
         heads: usize,
     ) -> Result<Self, WeightsError> {
-        let heads = Heads::load(weights, names, dim, heads)?;
+        Self::load_widening(weights, names, [dim, dim], heads)
+    }
+
+    /// Loads an attention from `input` to `output` channels, in `heads` heads of the latter.
+    pub fn load_widening(
+        weights: &Weights,
+        names: AttentionNames,
+        [input, output]: [usize; 2],
+        heads: usize,
+    ) -> Result<Self, WeightsError> {
+        let heads = Heads::load(weights, names, output, heads)?;
         let all = [names.query, names.key, names.value].map(|name| weights.at(name));
-        Ok(Self { input: Linear::load_stacked(&all, dim, dim)?, heads })
+        Ok(Self { input: Linear::load_stacked(&all, input, output)?, heads, relative: None })
+    }
+
+    /// The same with relative positions for [`Attention::over_map`].
+    pub fn with_relative_positions(self, relative: RelativePositions) -> Self {
+        Self { relative: Some(relative), ..self }
     }
 
     /// The same with every channel of the output multiplied by its factor `[dim]`, before the residual is
@@ -221,8 +264,56 @@ impl Attention {
     /// [`Attention::over_itself`] with numbers added to the scores: `bias` is `[batch or 1, heads or 1, time, time]`,
     /// its last dimension the keys.
     pub fn over_itself_biased(&self, x: &Tensor, bias: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        let [queries, keys, values] = self.heads.parts(&self.input.forward(x)?)?;
-        self.heads.mix_biased(&queries, &keys, &values, Some(bias), See::All, residual)
+        self.project_onto(&self.mixed(x, bias)?, residual)
+    }
+
+    /// [`Attention::over_itself_biased`] before the output matrix and without a residual: `[batch, time, dim]`.
+    pub fn mixed(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let [q, k, v] = self.heads.parts(&self.input.forward(x)?)?;
+        let Heads { scale, precision, .. } = self.heads;
+        scaled_dot_product_attention(&q, &k, &v, scale, Some(bias), See::All, precision)?.flatten_from(2)
+    }
+
+    /// The output matrix of what [`Attention::mixed`] gives, added to `residual`.
+    pub fn project_onto(&self, mixed: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.heads.output.forward_onto(mixed, residual)
+    }
+
+    /// Of maps `[batch, height, width, dim]` with themselves, each in windows of `window` tokens a side or as a whole,
+    /// added to `residual`. Tokens that fill up windows are zeros before the projections, and they are seen. Where
+    /// there is a `stride`, queries are the largest of as many tokens down and across, and the map shrinks by it.
+    pub fn over_map(
+        &self,
+        x: &Tensor,
+        window: Option<usize>,
+        stride: Option<[usize; 2]>,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        let (_, height, width, _) = x.dims4()?;
+        let windows = match window {
+            Some(side) => window_partition(x, [side, side])?,
+            None => x.clone(),
+        };
+        let (count, mut rows, mut columns, _) = windows.dims4()?;
+        let [mut queries, keys, values] = self.heads.parts(&self.input.forward(&windows.flatten(1, 2)?)?)?;
+        let bias = self.relative.as_ref().map(|relative| relative.of(&queries)).transpose()?;
+        let mut map = [height, width];
+        if let Some(stride) = stride {
+            let (_, _, heads, dim) = queries.dims4()?;
+            queries = max_pool_tokens(
+                &queries.contiguous()?.reshape((count, rows, columns, heads * dim))?,
+                stride,
+            )?;
+            (rows, columns) = (rows / stride[0], columns / stride[1]);
+            map = [height / stride[0], width / stride[1]];
+            queries = queries.reshape((count, rows * columns, heads, dim))?;
+        }
+        let Heads { scale, precision, .. } = self.heads;
+        let mixed = attention_over_map(&queries, &keys, &values, scale, bias, precision)?;
+        let mixed = mixed.flatten_from(2)?.reshape((count, rows, columns, ()))?;
+        // What fills up windows is dropped before the last matrix, not after.
+        let mixed = if window.is_some() { window_unpartition(&mixed, map)? } else { mixed };
+        self.heads.output.forward_onto(&mixed, residual)
     }
 
     /// Of new positions `[batch, new, dim]` with themselves and all that came before, added to
@@ -232,6 +323,85 @@ impl Attention {
         cache.append(&keys, &values)?;
         let (keys, values) = cache.filled()?;
         self.heads.mix(&queries, &keys, &values, See::Past, residual)
+    }
+}
+
+/// Multi-head attention whose queries, keys and values come of three sources (with positions added to some of them, as
+/// in DETR and SAM), perhaps over fewer channels inside.
+#[derive(Clone, Debug)]
+pub struct SourcedAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    heads: Heads,
+}
+
+impl SourcedAttention {
+    /// Loads an attention over `dim` channels, `inner` inside, in `heads` heads.
+    pub fn load(
+        weights: &Weights,
+        names: AttentionNames,
+        [dim, inner]: [usize; 2],
+        heads: usize,
+    ) -> Result<Self, WeightsError> {
+        let linear = |name| Linear::load(&weights.at(name), dim, inner);
+        Ok(Self {
+            query: linear(names.query)?,
+            key: linear(names.key)?,
+            value: linear(names.value)?,
+            heads: Heads::load_narrowed(weights, names, [inner, dim], heads)?,
+        })
+    }
+
+    /// Of `[batch, queries, dim]` over keys and values `[batch, keys, dim]`, to `[batch, queries, dim]`. Queries, or keys
+    /// and values together, of batch 1 serve all items of the other.
+    pub fn forward(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+        self.heads.output.forward(&self.mixed(queries, keys, values)?)
+    }
+
+    /// The same, added to `residual` in the shape of the output.
+    pub fn forward_onto(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        self.heads.output.forward_onto(&self.mixed(queries, keys, values)?, residual)
+    }
+
+    /// [`SourcedAttention::forward_onto`] with numbers added to the scores: `[batch or 1, heads or 1, queries, keys]`.
+    pub fn forward_biased_onto(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        bias: &Tensor,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        let mixed = self.mixed_biased(queries, keys, values, Some(bias))?;
+        self.heads.output.forward_onto(&mixed, residual)
+    }
+
+    fn mixed(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+        self.mixed_biased(queries, keys, values, None)
+    }
+
+    fn mixed_biased(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let [q] = self.heads.parts(&self.query.forward(queries)?)?;
+        let [k] = self.heads.parts(&self.key.forward(keys)?)?;
+        let [v] = self.heads.parts(&self.value.forward(values)?)?;
+        let (items, tokens, heads, dim) = q.dims4()?;
+        let q = if items == 1 { q.broadcast_as((k.dim(0)?, tokens, heads, dim))? } else { q };
+        let Heads { scale, precision, .. } = self.heads;
+        let mixed = scaled_dot_product_attention(&q, &k, &v, scale, bias, See::All, precision)?;
+        mixed.flatten_from(2)
     }
 }
 
@@ -286,11 +456,21 @@ impl Heads {
         dim: usize,
         count: usize,
     ) -> Result<Self, WeightsError> {
+        Self::load_narrowed(weights, names, [dim, dim], count)
+    }
+
+    /// Heads over `dim` channels whose output has `output`.
+    fn load_narrowed(
+        weights: &Weights,
+        names: AttentionNames,
+        [dim, output]: [usize; 2],
+        count: usize,
+    ) -> Result<Self, WeightsError> {
         if count == 0 || !dim.is_multiple_of(count) {
             return Err(WeightsError::Format(format!("{dim} channels do not divide into {count} heads")));
         }
         Ok(Self {
-            output: Linear::load(&weights.at(names.output), dim, dim)?,
+            output: Linear::load(&weights.at(names.output), dim, output)?,
             count,
             scale: ((dim / count) as f64).powf(-0.5),
             precision: weights.precision(),
@@ -298,19 +478,7 @@ impl Heads {
     }
 
     fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor, see: See, residual: &Tensor) -> Result<Tensor> {
-        self.mix_biased(q, k, v, None, see, residual)
-    }
-
-    fn mix_biased(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        bias: Option<&Tensor>,
-        see: See,
-        residual: &Tensor,
-    ) -> Result<Tensor> {
-        let mixed = scaled_dot_product_attention(q, k, v, self.scale, bias, see, self.precision)?;
+        let mixed = scaled_dot_product_attention(q, k, v, self.scale, None, see, self.precision)?;
         self.output.forward_onto(&mixed.flatten_from(2)?, residual)
     }
 

@@ -9,6 +9,7 @@ use crate::attention::{Attention, AttentionNames, CrossAttention, KeyValues, See
 use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
+use crate::relative::RelativePositions;
 use crate::weights::{Weights, WeightsError};
 
 /// How a checkpoint names the parts of a layer.
@@ -100,6 +101,18 @@ impl Block {
             mlp,
             mlp_norm: norm(names.mlp_norm)?,
         })
+    }
+
+    /// The same with relative positions for [`Block::forward_on_map`].
+    pub fn with_relative_positions(self, relative: RelativePositions) -> Self {
+        Self { attention: self.attention.with_relative_positions(relative), ..self }
+    }
+
+    /// As a layer of an encoder of maps `[batch, height, width, dim]`, with attention in windows of `window` tokens a
+    /// side or over the whole map.
+    pub fn forward_on_map(&self, x: &Tensor, window: Option<usize>) -> Result<Tensor> {
+        let normed = self.attention_norm.forward(x)?;
+        self.feed_forward(&self.attention.over_map(&normed, window, None, x)?)
     }
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.

@@ -15,24 +15,30 @@ mod cpu;
 pub mod decode;
 mod deformable;
 mod device;
+mod elementwise;
 #[cfg(test)]
 mod feature_maps_golden;
 mod grid_sample;
+pub mod hiera;
 pub mod image_processor;
 mod linear;
 mod machine;
 pub mod mel;
 mod mlp;
 mod nms;
+mod multi_scale;
 mod norm;
 mod pool;
+mod relative;
 mod resample;
+pub mod swin;
 pub mod vit;
 mod weights;
+mod window;
 
 pub use activation::Activation;
 pub use attention::{
-    Attention, AttentionNames, CrossAttention, KeyValues, See, scaled_dot_product_attention,
+    Attention, AttentionNames, CrossAttention, KeyValues, See, SourcedAttention, scaled_dot_product_attention,
 };
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
@@ -43,19 +49,23 @@ pub use deformable::{FeaturePoints, deformable_attention};
 pub use device::{
     both, compute_error, fastest_precision, for_layers, instruction_set, on_compute_threads, open_device,
 };
+pub use elementwise::add_to_each;
 pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
 pub use nms::{box_iou, nms, nms_by_class};
+pub use multi_scale::MultiScaleAttention;
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
     Pool, Pooling,
 };
-pub use pool::pool;
-pub use resample::{resize, resize_by};
+pub use pool::{max_pool_tokens, pool};
+pub use relative::RelativePositions;
+pub use resample::{resize, resize_by, resize_matrix};
 pub use weights::{Stored, Weights, WeightsError};
+pub use window::{window_partition, window_unpartition};
 
 /// The result of tensor arithmetic. It is turned into a `percept_core::Error` where the model's
 /// name is known, with [`compute_error`].

@@ -34,6 +34,11 @@ impl LayerNorm {
             _ => candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, self.eps),
         }
     }
+
+    /// Over the channels of maps `[batch, dim, height, width]`, to the same shape.
+    pub fn forward_on_channels(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward(&x.permute([0, 2, 3, 1])?)?.permute([0, 3, 1, 2])?.contiguous()
+    }
 }
 
 /// Normalisation of `[batch, channels, ..]` over groups of channels, with scale and shift for each channel.

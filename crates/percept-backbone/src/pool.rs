@@ -1,7 +1,8 @@
 //! Maximum and average pooling of feature maps.
 
-use candle_core::{Tensor, bail};
-use percept_kernels::{Pool, Pooling};
+use candle_core::{Device, Tensor, bail};
+use percept_kernels::{LastWindow, Pool, Pooling};
+use rayon::prelude::*;
 
 use crate::Result;
 use crate::cpu::{Engine, run_kernel};
@@ -28,6 +29,40 @@ pub(crate) fn pool_on(x: &Tensor, pool: &Pool, engine: Engine) -> Result<Tensor>
         let mut out = vec![0.0; batch * channels * rows * columns];
         pool.apply(operands[0].0, batch * channels, [height, width], &mut out);
         Ok((out, (batch, channels, rows, columns).into()))
+    })
+}
+
+/// The largest of as many tokens down and across as `stride` says, of maps `[batch, height, width, channels]`; tokens
+/// that fill no window are left out.
+pub fn max_pool_tokens(x: &Tensor, stride: [usize; 2]) -> Result<Tensor> {
+    let (batch, height, width, channels) = x.dims4()?;
+    if stride.contains(&0) {
+        bail!("pool: windows of {stride:?} tokens");
+    }
+    let (rows, columns) = (height / stride[0], width / stride[1]);
+    if rows * columns == 0 {
+        bail!("pool: no window of {stride:?} fits into {height} x {width}");
+    }
+    if !matches!(x.device(), Device::Cpu) {
+        let (kernel, padding) = (stride, [0, 0]);
+        let all = Pool { pooling: Pooling::Maximum, kernel, stride, padding, last: LastWindow::Whole };
+        return pool(&x.permute([0, 3, 1, 2])?.contiguous()?, &all)?.permute([0, 2, 3, 1])?.contiguous();
+    }
+    run_kernel("pool-tokens", [x], |operands| {
+        let values = operands[0].0;
+        let mut out = vec![f32::NEG_INFINITY; batch * rows * columns * channels];
+        out.par_chunks_mut(columns * channels).enumerate().for_each(|(line, out)| {
+            let (item, row) = (line / rows, line % rows);
+            for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+                for y in row * stride[0]..(row + 1) * stride[0] {
+                    let first = ((item * height + y) * width + column * stride[1]) * channels;
+                    for token in values[first..][..stride[1] * channels].chunks_exact(channels) {
+                        out.iter_mut().zip(token).for_each(|(most, value)| *most = most.max(*value));
+                    }
+                }
+            }
+        });
+        Ok((out, (batch, rows, columns, channels).into()))
     })
 }
 

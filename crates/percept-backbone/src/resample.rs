@@ -25,6 +25,11 @@ pub fn resize_by(x: &Tensor, factor: [f64; 2], filter: Filter) -> Result<Tensor>
     resize(x, size, filter, Alignment::EdgesByFactor(factor))
 }
 
+/// One axis of [`resize`] as a dense matrix `[output, input]`, row by row: for those who resize a part at a time.
+pub fn resize_matrix(input: usize, output: usize, filter: Filter, alignment: Alignment) -> Vec<f32> {
+    Resize { filter, alignment, input: [input; 2], output: [output; 2] }.matrix(0)
+}
+
 pub(crate) fn resize_on(
     x: &Tensor,
     size: [usize; 2],

@@ -7,8 +7,11 @@ mod components;
 mod eomt;
 pub mod format;
 mod grabcut;
+mod mask2former;
 pub mod refine;
 mod refined;
+mod sam;
+mod sam2;
 mod small_regions;
 mod tiles;
 mod universal;
@@ -19,5 +22,12 @@ pub use tiles::Tiled;
 use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Segment>] =
-    &[Arch { name: "grabcut", identifiers: &["grabcut"], load: grabcut::load }];
+pub const ARCHS: &[Arch<Segment>] = &[
+    Arch { name: "eomt", identifiers: &["EomtForUniversalSegmentation", "eomt"], load: eomt::load },
+    Arch { name: "grabcut", identifiers: &["grabcut"], load: grabcut::load },
+    Arch {
+        name: "mask2former",
+        identifiers: &["Mask2FormerForUniversalSegmentation", "mask2former"],
+        load: mask2former::load,
+    },
+];

@@ -7,16 +7,24 @@ use percept_kernels::{Attention, Operand, ScoreBias, Strides, Visible};
 use super::{arithmetic, whole};
 use crate::Result;
 use crate::attention::See;
+use crate::relative::MapBias;
 
 /// Of queries, keys and values `[batch, tokens, heads, dim]`, each with its dims contiguous and any
 /// other strides. Keys and values of batch 1 serve every batch item of the queries.
 pub(crate) struct AttentionOp {
     pub(crate) scale: f32,
     pub(crate) see: See,
-    /// `[batch or 1, heads or 1, queries, keys]`, contiguous.
-    pub(crate) bias: Option<Tensor>,
+    pub(crate) bias: Option<AttentionBias>,
     /// That of the model.
     pub(crate) precision: Precision,
+}
+
+/// What is added to scores.
+pub(crate) enum AttentionBias {
+    /// `[batch or 1, heads or 1, queries, keys]`, contiguous.
+    Full(Tensor),
+    /// For keys that are the tokens of a map.
+    Decomposed(MapBias),
 }
 
 impl CustomOp3 for AttentionOp {
@@ -41,10 +49,21 @@ impl CustomOp3 for AttentionOp {
         let shared = kv_batch != batch;
         let q = operand(q, q_layout, false)?;
         let (k, v) = (operand(k, k_layout, shared)?, operand(v, v_layout, shared)?);
-        let bias = self.bias.as_ref().map(Tensor::storage_and_layout);
-        let bias = match &bias {
-            Some((storage, layout)) => Some(score_bias(storage, layout, queries * keys)?),
-            None => None,
+        let tables = match &self.bias {
+            None => vec![],
+            Some(AttentionBias::Full(bias)) => vec![bias.storage_and_layout()],
+            Some(AttentionBias::Decomposed(MapBias { height, width })) => {
+                vec![height.storage_and_layout(), width.storage_and_layout()]
+            }
+        };
+        let bias = match tables.as_slice() {
+            [(storage, layout)] => Some(score_bias(storage, layout, queries * keys)?),
+            [(height, rows), (width, columns)] => Some(ScoreBias::Decomposed {
+                height: of_bias(height, rows)?,
+                width: of_bias(width, columns)?,
+                map: [rows.dims()[3], columns.dims()[3]],
+            }),
+            _ => None,
         };
         let attention = Attention {
             batch,
@@ -99,11 +118,17 @@ fn operand<'a>(storage: &'a CpuStorage, layout: &Layout, shared: bool) -> Result
 }
 
 fn score_bias<'a>(storage: &'a Storage, layout: &Layout, scores: usize) -> Result<ScoreBias<'a>> {
-    let Storage::Cpu(storage) = storage else { candle_core::bail!("attention: the bias is elsewhere") };
     let (batch, heads, _, _) = layout.shape().dims4()?;
     Ok(ScoreBias::Full {
-        values: whole(storage, layout)?,
+        values: of_bias(storage, layout)?,
         batch: if batch == 1 { 0 } else { heads * scores },
         head: if heads == 1 { 0 } else { scores },
     })
+}
+
+fn of_bias<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => whole(storage, layout),
+        _ => candle_core::bail!("attention: the bias is elsewhere"),
+    }
 }

@@ -13,7 +13,7 @@ use percept_kernels::Arithmetic;
 
 use crate::Result;
 
-pub(crate) use attention_op::AttentionOp;
+pub(crate) use attention_op::{AttentionBias, AttentionOp};
 pub(crate) use kernel_op::run_kernel;
 pub(crate) use linear_op::{LinearOp, MlpOp, Packed};
 pub(crate) use norm_op::LayerNormOp;

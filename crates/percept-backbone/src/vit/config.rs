@@ -38,6 +38,19 @@ pub struct VitConfig {
     pub resampling: Resampling,
     /// What the last norm is for.
     pub final_norm: FinalNorm,
+    /// Where attention stays in windows (SAM); `None`: nowhere.
+    pub windows: Option<Windows>,
+    /// Whether attention knows relative positions (SAM).
+    pub relative_positions: bool,
+}
+
+/// Layers whose attention stays in windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Tokens along a side.
+    pub side: usize,
+    /// The layers without.
+    pub global: Vec<usize>,
 }
 
 /// The class token and its position.
@@ -70,6 +83,8 @@ pub enum FinalNorm {
     Tokens,
     /// Only to what a head picks from them: tokens are left as the last layer gives them (CLIP).
     Pooled,
+    /// To nothing: there is none (SAM).
+    Absent,
 }
 
 impl VitConfig {
@@ -87,6 +102,7 @@ impl VitConfig {
         };
         let dim = number("hidden_size", base.dim)?;
         let mut hidden = match config["mlp_ratio"].as_f64() {
+            _ if config["mlp_dim"].is_u64() => number("mlp_dim", 0)?,
             Some(ratio) => (dim as f64 * ratio) as usize,
             None if base.hidden_is_ratio => 4 * dim,
             None => number("intermediate_size", base.config.hidden)?,
@@ -126,6 +142,11 @@ impl VitConfig {
                 "dinov2_with_registers" | "eomt" => number("num_register_tokens", 4)?,
                 _ => 0,
             },
+            windows: windows(config, base.config.windows)?,
+            relative_positions: match kind {
+                "sam_vision_model" => config["use_rel_pos"].as_bool().unwrap_or(true),
+                _ => false,
+            },
             ..base.config
         };
         Ok((config, if gated { names.gated() } else { names }))
@@ -155,6 +176,8 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         registers: 0,
         resampling: Resampling::Bicubic,
         final_norm: FinalNorm::Tokens,
+        windows: None,
+        relative_positions: false,
     };
     let plain = |config: VitConfig| Base { dim: config.dim, hidden_is_ratio: false, config };
     let ratio = |config: VitConfig| Base { hidden_is_ratio: true, ..plain(config) };
@@ -185,8 +208,29 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let image = [256, 192];
             (VitNames::VITPOSE, ratio(VitConfig { padding: 2, image, class_token, ..vit }))
         }
+        "sam_vision_model" => {
+            let windows = Some(Windows { side: 14, global: vec![2, 5, 8, 11] });
+            let (class_token, final_norm) = (ClassToken::Absent, FinalNorm::Absent);
+            (
+                VitNames::SAM,
+                ratio(VitConfig { eps: 1e-6, image: [1024; 2], class_token, final_norm, windows, ..vit }),
+            )
+        }
         _ => return None,
     })
+}
+
+/// The windows of an architecture that has them by `default`.
+fn windows(config: &Value, default: Option<Windows>) -> Result<Option<Windows>, WeightsError> {
+    let Some(Windows { side, global }) = default else { return Ok(None) };
+    let side = config["window_size"].as_u64().map_or(side, |side| side as usize);
+    let global = match &config["global_attn_indexes"] {
+        Value::Null => global,
+        Value::Array(layers) => layers.iter().filter_map(Value::as_u64).map(|layer| layer as usize).collect(),
+        other => return Err(wrong(format!("`global_attn_indexes` is {other}, not a list of layers"))),
+    };
+    // A side of 0 means no windows anywhere.
+    Ok((side > 0).then_some(Windows { side, global }))
 }
 
 /// A number for both directions, or one each: height, width.

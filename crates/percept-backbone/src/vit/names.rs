@@ -132,6 +132,24 @@ impl VitNames {
         ..Self::SIGLIP
     };
 
+    /// The image encoder of `SamModel`, without its neck.
+    pub const SAM: Self = Self {
+        patches: "patch_embed.projection",
+        positions: "pos_embed",
+        layers: "layers",
+        block: BlockNames {
+            attention: "attn",
+            attention_norm: "layer_norm1",
+            up: "mlp.lin1",
+            down: "mlp.lin2",
+            mlp_norm: "layer_norm2",
+            matrices: AttentionNames { output: "proj", ..AttentionNames::PROJ },
+            ..Self::VIT.block
+        },
+        splits: &[Split { whole: "attn.qkv", parts: &["attn.q_proj", "attn.k_proj", "attn.v_proj"] }],
+        ..Self::VIT
+    };
+
     /// The same layers with DINOv2's gated MLP.
     pub(super) fn gated(self) -> Self {
         let block =
@@ -141,11 +159,18 @@ impl VitNames {
 
     /// The same weights with all matrices apart.
     pub(super) fn apart(&self, weights: &Weights) -> Weights {
-        if self.splits.is_empty() {
+        Split::apart(self.splits, weights)
+    }
+}
+
+impl Split {
+    /// The same weights with all of these matrices apart.
+    pub(crate) fn apart(splits: &[Self], weights: &Weights) -> Weights {
+        if splits.is_empty() {
             return weights.clone();
         }
         weights.renamed(|name, shape| {
-            for Split { whole, parts } in self.splits {
+            for Self { whole, parts } in splits {
                 let Some((before, after)) = name.split_once(whole) else { continue };
                 // `qkv` is no part of `qkv_other`.
                 if !before.ends_with('.') || !after.starts_with('.') {

@@ -2,19 +2,20 @@
 
 use candle_core::Tensor;
 
-use super::config::{ClassToken, FinalNorm, VitConfig};
+use super::config::{ClassToken, FinalNorm, VitConfig, Windows};
 use super::names::VitNames;
 use super::patch::Patches;
 use super::positions::Positions;
 use crate::Result;
 use crate::block::{Block, BlockShape};
 use crate::norm::LayerNorm;
+use crate::relative::RelativePositions;
 use crate::weights::{Weights, WeightsError};
 
 /// A Vision Transformer, from pixels to the states of its tokens.
 ///
-/// [`Vit::tokens`] is `embed`, then each of `blocks`, then `normalise`; a caller that wants something
-/// in between (windows, merged tokens, an early end) runs them itself.
+/// [`Vit::tokens`] is `embed`, then each `layer`, then `normalise`; a caller that wants something in between (merged
+/// tokens, an early end) runs them itself.
 #[derive(Debug)]
 pub struct Vit {
     patches: Patches,
@@ -23,8 +24,11 @@ pub struct Vit {
     prefix: Option<Tensor>,
     norm_before: Option<LayerNorm>,
     blocks: Vec<Block>,
-    norm_after: LayerNorm,
+    norm_after: Option<LayerNorm>,
     final_norm: FinalNorm,
+    windows: Option<Windows>,
+    /// Whether layers want to know where tokens stand: those with windows or relative positions do.
+    on_map: bool,
 }
 
 impl Vit {
@@ -39,16 +43,30 @@ impl Vit {
         let shape = BlockShape { dim, heads, hidden, activation, eps };
         let layers = weights.at(names.layers);
         let blocks = (0..config.depth)
-            .map(|layer| Block::load(&layers.at(layer.to_string()), names.block, shape))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|layer| {
+                let weights = layers.at(layer.to_string());
+                let block = Block::load(&weights, names.block, shape)?;
+                if !config.relative_positions {
+                    return Ok(block);
+                }
+                let map = window_of(config.windows.as_ref(), layer).map_or(grid, |side| [side; 2]);
+                let weights = weights.at(names.block.attention);
+                Ok(block.with_relative_positions(RelativePositions::load(&weights, map, dim / heads)?))
+            })
+            .collect::<Result<Vec<_>, WeightsError>>()?;
         Ok(Self {
             patches,
             positions: Positions::new(positions, grid, config.resampling),
             prefix,
             norm_before: names.norm_before.map(norm).transpose()?,
             blocks,
-            norm_after: norm(names.norm_after)?,
+            norm_after: match config.final_norm {
+                FinalNorm::Absent => None,
+                FinalNorm::Tokens | FinalNorm::Pooled => Some(norm(names.norm_after)?),
+            },
             final_norm: config.final_norm,
+            windows: config.windows.clone(),
+            on_map: config.windows.is_some() || config.relative_positions,
         })
     }
 
@@ -58,13 +76,26 @@ impl Vit {
     /// The size of the images may be another than that of the checkpoint: positions are interpolated.
     pub fn tokens(&self, pixel_values: &Tensor) -> Result<Tensor> {
         let mut x = self.embed(pixel_values)?;
-        for block in &self.blocks {
-            x = block.forward(&x)?;
+        let grid = self.grid_of(pixel_values)?;
+        for layer in 0..self.blocks.len() {
+            x = self.layer(layer, &x, grid)?;
         }
         match self.final_norm {
             FinalNorm::Tokens => self.normalise(&x),
-            FinalNorm::Pooled => Ok(x),
+            FinalNorm::Pooled | FinalNorm::Absent => Ok(x),
         }
+    }
+
+    /// One layer, of all tokens of images whose patches form a `grid`: `[batch, tokens, dim]` to the same.
+    pub fn layer(&self, layer: usize, x: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
+        let block = &self.blocks[layer];
+        if !self.on_map {
+            return block.forward(x);
+        }
+        let (batch, tokens, dim) = x.dims3()?;
+        let map = x.reshape((batch, grid[0], grid[1], dim))?;
+        let window = window_of(self.windows.as_ref(), layer);
+        block.forward_on_map(&map, window)?.reshape((batch, tokens, dim))
     }
 
     /// The hidden states behind some numbers of layers, each `[batch, tokens, dim]` and without the
@@ -77,9 +108,10 @@ impl Vit {
         }
         let mut states = vec![None; at.len()];
         let mut x = self.embed(pixel_values)?;
+        let grid = self.grid_of(pixel_values)?;
         for behind in 0..=last {
             if behind > 0 {
-                x = self.blocks[behind - 1].forward(&x)?;
+                x = self.layer(behind - 1, &x, grid)?;
             }
             let wanted = states.iter_mut().zip(at).filter(|(_, at)| **at == behind);
             wanted.for_each(|(state, _)| *state = Some(x.clone()));
@@ -102,14 +134,17 @@ impl Vit {
         }
     }
 
-    /// The layers, in order.
+    /// The layers, in order; [`Vit::layer`] runs one, in its windows where it has them.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
 
-    /// The last norm, of states `[.., dim]`.
+    /// The last norm, of states `[.., dim]`; where there is none they stay as they are.
     pub fn normalise(&self, states: &Tensor) -> Result<Tensor> {
-        self.norm_after.forward(states)
+        match &self.norm_after {
+            Some(norm) => norm.forward(states),
+            None => Ok(states.clone()),
+        }
     }
 
     /// How many tokens stand before those of the patches.
@@ -121,6 +156,16 @@ impl Vit {
     pub fn grid(&self, image: [usize; 2]) -> [usize; 2] {
         self.patches.grid(image)
     }
+
+    fn grid_of(&self, pixel_values: &Tensor) -> Result<[usize; 2]> {
+        let (_, _, height, width) = pixel_values.dims4()?;
+        Ok(self.grid([height, width]))
+    }
+}
+
+/// The side of a layer's windows; `None` where attention is over everything.
+fn window_of(windows: Option<&Windows>, layer: usize) -> Option<usize> {
+    windows.filter(|windows| !windows.global.contains(&layer)).map(|windows| windows.side)
 }
 
 /// The tokens before those of the patches, and the positions `[patches, dim]`.
@@ -140,7 +185,11 @@ fn load_tokens(
     }
     let lonely = usize::from(config.class_token == ClassToken::PositionOnly);
     let placed = if config.class_token == ClassToken::Unplaced { 0 } else { tokens.len() };
-    let all = vectors(weights, names.positions, placed + lonely + patches, dim)?;
+    let all = match weights.has(names.positions) || config.final_norm != FinalNorm::Absent {
+        true => vectors(weights, names.positions, placed + lonely + patches, dim)?,
+        // A SAM may do with relative positions alone.
+        false => weights.zeros(&[patches, dim])?,
+    };
     if config.registers > 0 {
         tokens.push(vectors(weights, names.registers, config.registers, dim)?);
     }
@@ -161,11 +210,10 @@ fn load_tokens(
     place().map_err(WeightsError::Engine)
 }
 
-/// A tensor `[rows, dim]`, which the file may have with leading dimensions of 1, or without `rows`
-/// where there is one.
+/// A tensor `[rows, dim]`, whose rows may lie in several dimensions in the file (a map, leading ones), or which has none
+/// where there is one row.
 fn vectors(weights: &Weights, name: &str, rows: usize, dim: usize) -> Result<Tensor, WeightsError> {
-    let core = |shape: &[usize]| shape.iter().copied().skip_while(|length| *length == 1).collect::<Vec<_>>();
-    let wanted = [rows, dim];
-    let shape = weights.shape(name).filter(|found| core(found) == core(&wanted)).unwrap_or(&wanted).to_vec();
+    let fits = |shape: &&[usize]| shape.last() == Some(&dim) && shape.iter().product::<usize>() == rows * dim;
+    let shape = weights.shape(name).filter(fits).unwrap_or(&[rows, dim]).to_vec();
     weights.get(name, &shape)?.reshape((rows, dim)).map_err(WeightsError::Engine)
 }

@@ -1,12 +1,15 @@
 //! EoMT against transformers 5.23 (tests/reference/eomt.py).
 
-use percept_backbone::Tensor;
-use percept_core::Precision;
-use serde_json::Value;
+use std::sync::Arc;
+
+use percept_core::segment::{
+    EverythingOptions, Image, SegmentInput, SegmentOptions, SegmentRequest, SegmentationKind, WholeKind,
+};
+use percept_core::{LocalModel, Precision, RawValues, Runtime};
 
 use super::network::Network;
-use crate::universal::fixture::{Fixture, error, json, pair, weights};
-use crate::universal::{Outputs, Part, Projection, Queries, Recipe, Segment, instances, panoptic, semantic};
+use crate::universal::Network as _;
+use crate::universal::fixture::{Fixture, error, folder, json, snapshot, weights};
 
 fn network(kind: &str, precision: Precision) -> Network {
     let config = json(&format!("eomt/{kind}/config.json"));
@@ -16,7 +19,8 @@ fn network(kind: &str, precision: Precision) -> Network {
 #[test]
 fn networks_compute_what_transformers_computes() {
     for kind in ["plain", "masked"] {
-        let (network, fixture) = (network(kind, Precision::F32), Fixture::open(&format!("eomt/{kind}/fixture.safetensors")));
+        let (network, fixture) =
+            (network(kind, Precision::F32), Fixture::open(&format!("eomt/{kind}/fixture.safetensors")));
         let images = fixture.tensor("pixel_values");
         let (states, grid) = network.encode(&images).unwrap();
         assert_eq!(grid, [6, 6]);
@@ -52,127 +56,83 @@ fn a_model_amid_its_training_is_refused() {
     assert!(Network::load(&weights, &config, 5).unwrap_err().to_string().contains("attn_mask_probs"));
 }
 
-/// The picture of a fixture, as [`Projection`] has it for a canvas of `side` by `side`.
-fn padded(picture: [usize; 2], side: usize) -> Projection {
-    let longest = picture[0].max(picture[1]) as f64;
-    // Of `get_size_with_aspect_ratio`, for pictures whose longer edge comes to `side`.
-    let short = |edge: usize| (side as f64 * edge as f64 / longest) as usize;
-    Projection { input: [side; 2], shown: picture.map(short), picture }
+/// A snapshot with another one's image processor.
+fn prepared_as(processor: &str) -> LocalModel {
+    let mut local = snapshot("eomt/plain");
+    let name = "preprocessor_config.json";
+    local.files.insert(name.into(), folder(&format!("eomt/prepare/{processor}")).join(name));
+    local
 }
 
-/// Segments as the reference has them: a number for each pixel, -1 where there is none.
-fn painted(segments: &[Segment], [rows, columns]: [usize; 2]) -> Vec<i32> {
-    let mut map = vec![-1; rows * columns];
-    for (index, segment) in segments.iter().enumerate() {
-        segment.mask.paint(|pixel| map[pixel] = index as i32);
-    }
-    map
+fn picture(fixture: &Fixture, index: usize) -> Arc<Image> {
+    let (shape, rgb) = fixture.bytes(&format!("image.{index}"));
+    Arc::new(Image::new(shape[1] as u32, shape[0] as u32, rgb))
 }
 
-/// At most one pixel in a thousand may lie on the other side of a border.
-#[track_caller]
-fn assert_map(found: &[i32], wanted: &[i32], what: &str) {
-    assert_eq!(found.len(), wanted.len(), "{what}");
-    let wrong = found.iter().zip(wanted).filter(|(a, b)| a != b).count();
-    assert!(wrong * 1000 <= wanted.len(), "{what}: {wrong} of {} pixels", wanted.len());
-}
-
-#[track_caller]
-fn assert_segments(found: &[Segment], wanted: &Value, what: &str) {
-    let wanted = wanted.as_array().unwrap();
-    assert_eq!(found.len(), wanted.len(), "{what}");
-    for (found, wanted) in found.iter().zip(wanted) {
-        assert_eq!(found.label as u64, wanted["label_id"].as_u64().unwrap(), "{what}");
-        let score = wanted["score"].as_f64().unwrap();
-        assert!((f64::from(found.score) - score).abs() < 1e-5, "{what}: {} {score}", found.score);
-    }
-}
-
-fn outputs(fixture: &Fixture, prefix: &str) -> Outputs {
-    let read = |name: &str| fixture.tensor(&format!("{prefix}{name}"));
-    Outputs { masks: read("masks_queries_logits"), classes: read("class_queries_logits") }
+fn asked(image: &Arc<Image>, request: SegmentRequest, score: Option<f32>) -> SegmentInput {
+    let options = SegmentOptions { request, score, ..SegmentOptions::default() };
+    SegmentInput { image: image.clone(), options: Arc::new(options) }
 }
 
 #[test]
-fn logits_become_the_segments_of_the_image_processor() {
-    let (fixture, answers) = (Fixture::open("eomt/post.safetensors"), json("eomt/post.json"));
-    let outputs = outputs(&fixture, "");
-    for (index, size) in answers["target_sizes"].as_array().unwrap().iter().enumerate() {
-        let (queries, projection) = (outputs.of(index).unwrap(), padded(pair(size), 80));
-        let stuff = |class: usize| class == 4 || class == 5;
-        let none = |_: usize| false;
-        let found = |threshold, stuff: &dyn Fn(usize) -> bool| {
-            panoptic(&queries, projection, Recipe::Eomt, threshold, stuff)
-        };
-        for (name, found) in
-            [("panoptic", found(0.8, &none)), ("fused", found(0.8, &stuff)), ("sure", found(0.97, &none))]
-        {
-            let what = format!("{name} {index}");
-            assert_segments(&found, &answers[name][index], &what);
-            assert_map(
-                &painted(&found, projection.picture),
-                &fixture.integers(&format!("{name}.{index}")),
-                &what,
+fn a_picture_becomes_segments() {
+    let runtime = Runtime { precision: Precision::F32, ..Runtime::default() };
+    let model = super::load(&prepared_as("padded"), &runtime).unwrap();
+    let fixture = Fixture::open("eomt/prepare/padded/fixture.safetensors");
+    for index in 0..3 {
+        let image = picture(&fixture, index);
+        let whole = |kind| asked(&image, SegmentRequest::Whole(kind), Some(0.0));
+        let raw = model.raw(&whole(WholeKind::Auto)).unwrap();
+        let names = raw.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names, ["pixel_values", "masks_queries_logits", "class_queries_logits"]);
+        let RawValues::F32(pixels) = &raw[0].values else { panic!("floats") };
+        let wanted = fixture.tensor(&format!("pixel_values.{index}"));
+        assert_eq!(raw[0].shape, wanted.dims());
+        let wanted = wanted.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        // One grey level of the channel with the least spread.
+        assert!(pixels.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1.01 / 255.0 / 0.224));
+
+        let inputs = [WholeKind::Auto, WholeKind::Instance, WholeKind::Semantic].map(whole);
+        let kinds = [SegmentationKind::Panoptic, SegmentationKind::Instance, SegmentationKind::Semantic];
+        let found = model.predict(&inputs).unwrap();
+        for (found, kind) in found.iter().zip(kinds) {
+            let found = &found.output;
+            assert_eq!((found.kind, found.width, found.height), (kind, image.width, image.height));
+            assert!(
+                found.instances.iter().zip(1..).all(|(instance, id)| instance.id == id && instance.area > 0)
             );
         }
-        let mut found = instances(&queries, projection, Recipe::Eomt, 0.8, |_| true);
-        assert!(found.is_sorted_by(|a, b| a.score >= b.score));
-        // The reference has them in the order of queries, and paints the later over the earlier.
-        let wanted = answers["instance"][index].as_array().unwrap();
-        let place = |segment: &Segment| {
-            let near = |wanted: &Value| (wanted["score"].as_f64().unwrap() - f64::from(segment.score)).abs() < 1e-5;
-            wanted.iter().position(near)
-        };
-        found.sort_by_key(place);
-        assert_segments(&found, &answers["instance"][index], "instance");
-        let map = painted(&found, projection.picture);
-        assert_map(&map, &fixture.integers(&format!("instance.{index}")), "instance");
+        // Every pixel has a class.
+        let covered = found[2].output.instances.iter().map(|instance| instance.area).sum::<u64>();
+        assert_eq!(covered, image.pixels() as u64);
     }
-}
-
-/// A number for each pixel: its class.
-fn classes(segments: &[Segment], [rows, columns]: [usize; 2]) -> Vec<i32> {
-    let mut map = vec![-1; rows * columns];
-    for segment in segments {
-        segment.mask.paint(|pixel| map[pixel] = segment.label as i32);
-    }
-    map
 }
 
 #[test]
-fn parts_of_a_picture_become_its_semantic_map() {
-    let (fixture, answers) = (Fixture::open("eomt/post.safetensors"), json("eomt/post.json"));
-    let outputs = outputs(&fixture, "patches.");
-    let answers = &answers["patches"];
-    for (index, size) in answers["target_sizes"].as_array().unwrap().iter().enumerate() {
-        let picture = pair(size);
-        let shortest = picture[0].min(picture[1]);
-        let shown = picture.map(|edge| edge * 32 / shortest);
-        let offsets = answers["patch_offsets"].as_array().unwrap().iter().enumerate();
-        let parts = offsets.filter(|(_, offset)| offset[0] == index).map(|(part, offset)| {
-            let start = offset[1].as_u64().unwrap() as usize;
-            let offset = if picture[0] > picture[1] { [start, 0] } else { [0, start] };
-            Part { queries: outputs.of(part).unwrap(), offset }
-        });
-        let parts = parts.collect::<Vec<_>>();
-        assert!(parts.len() > 1);
-        let found = semantic(&parts, Projection { input: [32; 2], shown, picture }).unwrap();
-        assert!(found.iter().all(|segment| segment.score > 0.0 && segment.score <= 1.0));
-        let wanted = fixture.integers(&format!("semantic.{index}"));
-        assert_map(&classes(&found, picture), &wanted, &format!("semantic {index}"));
-    }
-    let whole: Queries = self::outputs(&fixture, "").of(2).unwrap();
-    let projection = Projection { input: [80; 2], shown: [80; 2], picture: [64; 2] };
-    let found = semantic(&[Part { queries: whole, offset: [0, 0] }], projection).unwrap();
-    assert_map(&classes(&found, [64; 2]), &fixture.integers("semantic.whole"), "whole");
+fn a_picture_in_parts_becomes_a_semantic_map() {
+    let runtime = Runtime { precision: Precision::F32, ..Runtime::default() };
+    let model = super::load(&prepared_as("split"), &runtime).unwrap();
+    let fixture = Fixture::open("eomt/prepare/split/fixture.safetensors");
+    let image = picture(&fixture, 0);
+    let found = model.predict(&[asked(&image, SegmentRequest::default(), None)]).unwrap().remove(0).output;
+    assert_eq!(found.kind, SegmentationKind::Semantic);
+    assert_eq!(found.instances.iter().map(|instance| instance.area).sum::<u64>(), image.pixels() as u64);
+    let raw = model.raw(&asked(&image, SegmentRequest::default(), None)).unwrap();
+    assert_eq!(raw[0].shape, fixture.tensor("pixel_values.0").dims());
+    let panoptic = asked(&image, SegmentRequest::Whole(WholeKind::Panoptic), None);
+    assert!(model.predict(&[panoptic]).unwrap_err().hint().unwrap().contains("panoptic"));
 }
 
 #[test]
-fn nothing_found_is_no_segment() {
-    let masks = Tensor::zeros((1, 2, 3, 3), percept_backbone::DType::F32, &percept_backbone::Device::Cpu).unwrap();
-    let classes = Tensor::new(&[[[0.0_f32, 0.0, 9.0], [0.0, 0.0, 9.0]]], &percept_backbone::Device::Cpu).unwrap();
-    let queries = Outputs { masks, classes }.of(0).unwrap();
-    let projection = Projection::direct([6; 2], [7, 5]);
-    assert!(panoptic(&queries, projection, Recipe::Eomt, 0.8, |_| false).is_empty());
-    assert!(instances(&queries, projection, Recipe::Eomt, 0.8, |_| true).is_empty());
+fn prompts_are_refused_with_a_hint() {
+    let model = super::load(&prepared_as("padded"), &Runtime::default()).unwrap();
+    let image = Arc::new(Image::new(2, 2, vec![0; 12]));
+    for (request, hint) in [
+        (SegmentRequest::Everything(EverythingOptions::default()), "SAM"),
+        (SegmentRequest::Objects { objects: vec![], candidates: Default::default() }, "SAM"),
+        (SegmentRequest::Text(vec!["a cat".into()]), "CLIPSeg"),
+    ] {
+        let error = model.predict(&[asked(&image, request, None)]).unwrap_err();
+        assert!(error.hint().unwrap().contains(hint), "{error}");
+    }
 }

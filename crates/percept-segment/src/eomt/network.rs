@@ -8,7 +8,7 @@ use percept_backbone::{
 use percept_backbone::{Alignment, Filter};
 use serde_json::Value;
 
-use crate::universal::{Outputs, count};
+use crate::universal::{Network as Universal, Outputs, Recipe, count};
 
 /// Of the norm behind each upscaling, which no configuration states.
 const UPSCALE_EPS: f64 = 1e-6;
@@ -39,14 +39,18 @@ struct Upscale {
     norm: LayerNorm,
 }
 
-impl Network {
-    /// Loads `EomtForUniversalSegmentation` with that many classes.
-    pub(super) fn load(weights: &Weights, config: &Value, labels: usize) -> Result<Self, WeightsError> {
+impl Universal for Network {
+    const RECIPE: Recipe = Recipe::Eomt;
+    const IMAGE_PROCESSOR: &'static str = "EomtImageProcessor";
+
+    fn load(weights: &Weights, config: &Value, classes: usize) -> Result<Self, WeightsError> {
         let weights = &weights.renamed(|name, shape| vec![(original_name(name), 0..shape[0])]);
         let (shape, names) = VitConfig::of(config)?;
         let dim = shape.dim;
         let activation = Activation::from_config(config["hidden_act"].as_str().unwrap_or("gelu"))
-            .ok_or_else(|| WeightsError::Format(format!("config.json: `{}` is unknown", config["hidden_act"])))?;
+            .ok_or_else(|| {
+                WeightsError::Format(format!("config.json: `{}` is unknown", config["hidden_act"]))
+            })?;
         let joined = count(config, "num_blocks", 4)?;
         if joined > shape.depth {
             let message = format!("config.json: queries join {joined} of {} layers", shape.depth);
@@ -56,7 +60,10 @@ impl Network {
         let head = |name: &str| Linear::load(&weights.at("mask_head").at(name), dim, dim);
         Ok(Self {
             vit: Vit::load(weights, &shape, &names)?,
-            queries: weights.get("query.weight", &[queries, dim])?.unsqueeze(0).map_err(WeightsError::Engine)?,
+            queries: weights
+                .get("query.weight", &[queries, dim])?
+                .unsqueeze(0)
+                .map_err(WeightsError::Engine)?,
             joined,
             masked: masked(weights, joined)?,
             upscale: (0..count(config, "num_upscale_blocks", 2)?)
@@ -64,18 +71,19 @@ impl Network {
                 .collect::<Result<_, _>>()?,
             mask_head: [head("fc1")?, head("fc2")?, head("fc3")?],
             activation,
-            classes: Linear::load(&weights.at("class_predictor"), dim, labels + 1)?,
+            classes: Linear::load(&weights.at("class_predictor"), dim, classes + 1)?,
         })
     }
 
-    /// Images `[batch, 3, height, width]` to logits.
-    pub(super) fn forward(&self, pixel_values: &Tensor) -> Result<Outputs> {
+    fn forward(&self, pixel_values: &Tensor) -> Result<Outputs> {
         let (states, grid) = self.encode(pixel_values)?;
         let masks = self.masks(&states, grid)?;
         let classes = self.classes.forward(&states.narrow(1, 0, self.queries.dim(1)?)?.contiguous()?)?;
         Ok(Outputs { masks, classes })
     }
+}
 
+impl Network {
     /// The last states, normalised: `[batch, queries + prefix + patches, dim]`, and rows and columns of patches.
     pub(super) fn encode(&self, pixel_values: &Tensor) -> Result<(Tensor, [usize; 2])> {
         let (_, _, height, width) = pixel_values.dims4()?;
@@ -114,7 +122,10 @@ impl Network {
         let masks = resize(&masks, grid, Filter::Bilinear, Alignment::Edges)?.flatten_from(2)?;
         let (queries, first) = (self.queries.dim(1)?, tokens - grid[0] * grid[1]);
         let unseen = (masks.le(0.0)?.to_dtype(DType::F32)? * UNSEEN)?;
-        unseen.pad_with_zeros(2, first, 0)?.pad_with_zeros(1, 0, tokens - queries)?.reshape((batch, 1, tokens, tokens))
+        unseen
+            .pad_with_zeros(2, first, 0)?
+            .pad_with_zeros(1, 0, tokens - queries)?
+            .reshape((batch, 1, tokens, tokens))
     }
 
     /// The mask logits of normalised states: `[batch, queries, rows, columns]`.
@@ -171,6 +182,10 @@ fn masked(weights: &Weights, joined: usize) -> Result<Vec<bool>, WeightsError> {
 
 /// transformers 5 stores the gated MLP of the giant in three matrices, and so do we under DINOv2's names.
 fn original_name(name: &str) -> String {
-    let pairs = [(".mlp.gate_proj.", ".mlp.gate."), (".mlp.up_proj.", ".mlp.up."), (".mlp.down_proj.", ".mlp.weights_out.")];
+    let pairs = [
+        (".mlp.gate_proj.", ".mlp.gate."),
+        (".mlp.up_proj.", ".mlp.up."),
+        (".mlp.down_proj.", ".mlp.weights_out."),
+    ];
     pairs.iter().fold(name.to_owned(), |name, (new, original)| name.replace(new, original))
 }

@@ -31,8 +31,8 @@ enum Stuff {
 /// Numbers of the 50 of ADE20K's 150 classes that are stuff, as the authors of EoMT list them
 /// (`configs/dinov2/ade20k/panoptic` of tue-mps/eomt).
 const ADE20K_STUFF: [usize; 50] = [
-    0, 1, 2, 3, 4, 5, 6, 9, 11, 13, 16, 17, 21, 25, 26, 28, 29, 34, 40, 46, 48, 51, 52, 54, 59, 60, 61, 63, 68, 77,
-    79, 84, 91, 94, 96, 99, 100, 101, 105, 106, 109, 113, 114, 117, 122, 128, 131, 140, 141, 145,
+    0, 1, 2, 3, 4, 5, 6, 9, 11, 13, 16, 17, 21, 25, 26, 28, 29, 34, 40, 46, 48, 51, 52, 54, 59, 60, 61, 63,
+    68, 77, 79, 84, 91, 94, 96, 99, 100, 101, 105, 106, 109, 113, 114, 117, 122, 128, 131, 140, 141, 145,
 ];
 
 impl Checkpoint {
@@ -97,7 +97,10 @@ fn labels(config: &Value) -> Result<Vec<String>, WeightsError> {
     };
     let name = |class: usize| names.get(&class.to_string())?.as_str().map(str::to_owned);
     (0..names.len()).map(name).collect::<Option<_>>().ok_or_else(|| {
-        WeightsError::Format(format!("config.json: `id2label` does not number its {} classes from 0", names.len()))
+        WeightsError::Format(format!(
+            "config.json: `id2label` does not number its {} classes from 0",
+            names.len()
+        ))
     })
 }
 

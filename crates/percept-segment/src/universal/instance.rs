@@ -63,7 +63,8 @@ fn one_a_query(queries: &Queries) -> Vec<Pair> {
 /// The likeliest pairs of query and class, as many as there are queries; a query may be there as several classes.
 fn best_pairs(queries: &Queries) -> Vec<Pair> {
     let of = |query: usize| {
-        let pair = move |(label, probability): (usize, &f32)| Pair { query, label, probability: *probability };
+        let pair =
+            move |(label, probability): (usize, &f32)| Pair { query, label, probability: *probability };
         queries.probabilities(query).iter().enumerate().map(pair)
     };
     let mut pairs = (0..queries.count).flat_map(of).collect::<Vec<_>>();

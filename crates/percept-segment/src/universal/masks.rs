@@ -50,7 +50,8 @@ mod tests {
         // 0 is nothing, 3 and 1 are one segment.
         let segment = |number: u16| [None, Some(1), Some(0), Some(1)][usize::from(number)];
         for (index, mask) in masks(&map, size, 3, segment).into_iter().enumerate() {
-            let pixels = map.iter().map(|number| u8::from(segment(*number) == Some(index))).collect::<Vec<_>>();
+            let pixels =
+                map.iter().map(|number| u8::from(segment(*number) == Some(index))).collect::<Vec<_>>();
             let wanted = Mask::from_pixels(7, 5, &pixels);
             // An empty run at the end is no difference.
             assert_eq!((mask.pixels(), mask.area()), (wanted.pixels(), wanted.area()));

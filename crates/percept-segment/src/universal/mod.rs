@@ -10,22 +10,18 @@ pub(crate) mod fixture;
 mod instance;
 mod masks;
 mod panoptic;
+#[cfg(test)]
+mod processed;
 mod queries;
 mod rows;
-// mod segmenter;
+mod segmenter;
 mod semantic;
 
-pub(crate) use checkpoint::{Checkpoint, count};
-pub(crate) use queries::{Outputs, Queries};
-pub(crate) use rows::Projection;
-// pub(crate) use segmenter::{Network, Segmenter};
-
-#[cfg(test)]
-pub(crate) use instance::instances;
-#[cfg(test)]
-pub(crate) use panoptic::panoptic;
-#[cfg(test)]
-pub(crate) use semantic::{Part, semantic};
+pub(crate) use checkpoint::count;
+pub(crate) use queries::Outputs;
+use queries::Queries;
+use rows::Projection;
+pub(crate) use segmenter::{Network, Segmenter};
 
 use percept_core::segment::Mask;
 

@@ -113,7 +113,8 @@ fn compete_for(
 ) -> (Vec<u16>, Vec<Areas>) {
     let columns = grid.columns();
     let between = (recipe == Recipe::Mask2Former).then_some(sigmoid as fn(f32) -> f32);
-    let mut readers = rivals.iter().map(|rival| grid.read(queries.mask(rival.query), between)).collect::<Vec<_>>();
+    let mut readers =
+        rivals.iter().map(|rival| grid.read(queries.mask(rival.query), between)).collect::<Vec<_>>();
     let mut map = vec![0_u16; rows.len() * columns];
     let mut areas = vec![Areas::default(); rivals.len()];
     let mut values = vec![0.0; columns];

@@ -32,7 +32,8 @@ pub(crate) fn semantic(parts: &[Part], projection: Projection) -> Result<Vec<Seg
     let mut counts = vec![0.0_f32; shown[0] * shown[1]];
     for part in parts {
         let [top, left] = part.offset;
-        let [height, width] = [0, 1].map(|axis| input[axis].min(shown[axis].saturating_sub(part.offset[axis])));
+        let [height, width] =
+            [0, 1].map(|axis| input[axis].min(shown[axis].saturating_sub(part.offset[axis])));
         for first in (0..height).step_by(BAND) {
             let rows = first..(first + BAND).min(height);
             let found = decide(&part.queries, input, rows.clone())?;
@@ -78,8 +79,7 @@ fn segments(sums: &[f32], classes: usize, grid: Grid) -> Vec<Segment> {
     let columns = grid.columns();
     let band = |band: usize| {
         let rows = band * BAND..((band + 1) * BAND).min(grid.rows());
-        let mut readers =
-            sums.chunks_exact(pixels).map(|sums| grid.read(sums, None)).collect::<Vec<_>>();
+        let mut readers = sums.chunks_exact(pixels).map(|sums| grid.read(sums, None)).collect::<Vec<_>>();
         let mut map = vec![0_u16; rows.len() * columns];
         let mut totals = vec![(0.0, 0_u64); classes];
         let (mut values, mut best) = (vec![0.0; columns], vec![0.0; columns]);

@@ -1,0 +1,188 @@
+//! Mask logits in low resolution to masks of the picture, without ever having a plane of the picture's size.
+//!
+//! Bilinear resizing is linear along each axis, so the published two steps (to the canvas, cut, to the picture) are one
+//! product with sparse rows on each side. Columns of the result are made one by one and are run-length encoded at once.
+
+use percept_backbone::{Alignment, Filter, resize_matrix};
+use percept_core::segment::Mask;
+
+use super::canvas::Canvas;
+use super::config::Family;
+
+/// Where a mask is cut off, and how far that is moved to see how stable it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CutOff {
+    /// In logits.
+    pub(crate) offset: f32,
+}
+
+/// Resizes logits of one side to pictures of one size, which may be a crop of a larger one.
+#[derive(Debug)]
+pub(crate) struct Upsampler {
+    rows: Axis,
+    columns: Axis,
+    /// Side of the logits.
+    side: usize,
+    /// Left and top of the crop.
+    corner: [usize; 2],
+    /// Columns and rows of the whole picture.
+    whole: [usize; 2],
+}
+
+/// What each output place is made of.
+#[derive(Debug)]
+struct Axis {
+    /// The first input place, and where its weights end in `weights`.
+    places: Vec<(usize, usize)>,
+    weights: Vec<f32>,
+}
+
+/// A mask at the size of the picture.
+#[derive(Clone, Debug)]
+pub(crate) struct Upsampled {
+    pub(crate) mask: Mask,
+    /// Pixels above the cut-off plus the offset, as a part of those above the cut-off minus it; 0 where there are none.
+    pub(crate) stability: f32,
+}
+
+impl Upsampler {
+    /// For logits `[side, side]` of a picture on its canvas, which is the rectangle from `corner` of a picture of `whole`
+    /// columns and rows.
+    pub(crate) fn new(canvas: &Canvas, side: usize, corner: [usize; 2], whole: [usize; 2]) -> Self {
+        let axis = |axis: usize| match canvas.family {
+            Family::Sam => Axis::composed(side, canvas.side, canvas.resized[axis], canvas.picture[axis]),
+            Family::Sam2 => Axis::of(&bilinear(side, canvas.picture[axis]), side),
+        };
+        Self { rows: axis(1), columns: axis(0), side, corner, whole }
+    }
+
+    /// Of logits `[side, side]`.
+    pub(crate) fn mask(&self, logits: &[f32], cut: CutOff) -> Upsampled {
+        let (side, height) = (self.side, self.rows.places.len());
+        // Column by column of the logits, resized down the picture.
+        let mut tall = vec![0.0_f32; side * height];
+        let mut column = vec![0.0; side];
+        let mut most = vec![f32::NEG_INFINITY; side];
+        for (x, tall) in tall.chunks_exact_mut(height.max(1)).enumerate() {
+            for (value, row) in column.iter_mut().zip(logits.chunks_exact(side)) {
+                *value = row[x];
+                most[x] = most[x].max(*value);
+            }
+            if most[x] > -cut.offset {
+                for (y, value) in tall.iter_mut().enumerate() {
+                    let (first, weights) = self.rows.taps(y);
+                    *value = weights.iter().zip(&column[first..]).map(|(weight, value)| weight * value).sum();
+                }
+            }
+        }
+        let mut runs = Runs::default();
+        let [left, top] = self.corner;
+        let [whole_width, whole_height] = self.whole;
+        runs.outside(left * whole_height);
+        let (mut above, mut below) = (0_usize, 0_usize);
+        let mut line = vec![0.0_f32; height];
+        for x in 0..self.columns.places.len() {
+            let (first, weights) = self.columns.taps(x);
+            runs.outside(top);
+            // An average of values below the lowest cut-off stays below it.
+            if most[first..][..weights.len()].iter().all(|most| *most <= -cut.offset) {
+                runs.outside(height);
+            } else {
+                line.fill(0.0);
+                for (weight, tall) in weights.iter().zip(tall[first * height..].chunks_exact(height)) {
+                    line.iter_mut().zip(tall).for_each(|(sum, value)| *sum += weight * value);
+                }
+                above += line.iter().filter(|value| **value > cut.offset).count();
+                below += line.iter().filter(|value| **value > -cut.offset).count();
+                line.iter().for_each(|value| runs.push(*value > 0.0, 1));
+            }
+            runs.outside(whole_height - top - height);
+        }
+        runs.outside(whole_height * (whole_width - left - self.columns.places.len()));
+        let stability = if below == 0 { 0.0 } else { above as f32 / below as f32 };
+        Upsampled { mask: runs.mask(whole_width, whole_height), stability }
+    }
+
+    /// Resized logits of the picture, row by row: for tests.
+    #[cfg(test)]
+    pub(crate) fn plane(&self, logits: &[f32]) -> Vec<f32> {
+        let mut plane = Vec::new();
+        for y in 0..self.rows.places.len() {
+            let (top, down) = self.rows.taps(y);
+            for x in 0..self.columns.places.len() {
+                let (left, across) = self.columns.taps(x);
+                let row = |row: usize| {
+                    across.iter().enumerate().map(|(i, w)| w * logits[row * self.side + left + i]).sum::<f32>()
+                };
+                plane.push(down.iter().enumerate().map(|(i, w)| w * row(top + i)).sum());
+            }
+        }
+        plane
+    }
+}
+
+impl Axis {
+    /// To the canvas, cut, to the picture.
+    fn composed(side: usize, canvas: usize, resized: usize, picture: usize) -> Self {
+        let to_canvas = bilinear(side, canvas);
+        let to_picture = bilinear(resized, picture);
+        let mut matrix = vec![0.0; picture * side];
+        for (out, row) in matrix.chunks_exact_mut(side).zip(to_picture.chunks_exact(resized)) {
+            for (at, weight) in row.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
+                let from = &to_canvas[at * side..][..side];
+                out.iter_mut().zip(from).for_each(|(out, value)| *out += weight * value);
+            }
+        }
+        Self::of(&matrix, side)
+    }
+
+    /// Of a matrix `[output, input]` whose rows are zero but for a few places next to each other.
+    fn of(matrix: &[f32], input: usize) -> Self {
+        let (mut places, mut weights) = (Vec::new(), Vec::new());
+        for row in matrix.chunks_exact(input) {
+            let first = row.iter().position(|weight| *weight != 0.0).unwrap_or(0);
+            let end = row.iter().rposition(|weight| *weight != 0.0).map_or(first, |last| last + 1);
+            weights.extend(&row[first..end]);
+            places.push((first, weights.len()));
+        }
+        Self { places, weights }
+    }
+
+    /// The first input place of an output place, and the weights of it and those that follow.
+    fn taps(&self, place: usize) -> (usize, &[f32]) {
+        let (first, end) = self.places[place];
+        let start = if place == 0 { 0 } else { self.places[place - 1].1 };
+        (first, &self.weights[start..end])
+    }
+}
+
+fn bilinear(input: usize, output: usize) -> Vec<f32> {
+    resize_matrix(input, output, Filter::Bilinear, Alignment::Edges)
+}
+
+/// Runs of a mask as they are found.
+#[derive(Default)]
+struct Runs {
+    counts: Vec<u32>,
+    inside: bool,
+    run: u32,
+}
+
+impl Runs {
+    fn push(&mut self, inside: bool, count: usize) {
+        if inside != self.inside && count > 0 {
+            self.counts.push(self.run);
+            (self.inside, self.run) = (inside, 0);
+        }
+        self.run += count as u32;
+    }
+
+    fn outside(&mut self, count: usize) {
+        self.push(false, count);
+    }
+
+    fn mask(mut self, width: usize, height: usize) -> Mask {
+        self.counts.push(self.run);
+        Mask::from_counts(width as u32, height as u32, self.counts).expect("every pixel was counted once")
+    }
+}
