@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod block;
+pub mod clip_text;
 mod conv;
 mod conv2d;
 mod cpu;
@@ -22,6 +23,7 @@ pub mod image_processor;
 mod linear;
 mod machine;
 pub mod mel;
+pub mod mit;
 mod mlp;
 mod norm;
 mod pool;
@@ -49,10 +51,10 @@ pub use mlp::Mlp;
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
-    Pool, Pooling,
+    Pool, Pooling, likeliest,
 };
 pub use pool::pool;
-pub use resample::{resize, resize_by};
+pub use resample::{resize, resize_by, resize_in_bands};
 pub use weights::{Stored, Weights, WeightsError};
 
 /// The result of tensor arithmetic. It is turned into a `percept_core::Error` where the model's

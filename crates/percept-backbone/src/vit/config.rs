@@ -164,7 +164,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let resampling = Resampling::BicubicAntialiased;
             (VitNames::DINOV2, ratio(VitConfig { eps: 1e-6, resampling, ..vit }))
         }
-        "clip_vision_model" => {
+        "clip_vision_model" | "clipseg_vision_model" => {
             let (activation, final_norm) = (Activation::QuickGelu, FinalNorm::Pooled);
             (VitNames::CLIP, plain(VitConfig { eps: 1e-5, patch: 32, activation, final_norm, ..vit }))
         }
