@@ -91,7 +91,8 @@ def case(name: str, seed: int) -> None:
         last.bias.sub_(output.logits.median())
         output = model(pixel_values=many, output_hidden_states=True, **tokens)
         vision = model.clip.vision_model(pixels, output_hidden_states=True)
-        full = torch.nn.functional.interpolate(output.logits[:, None], picture.shape[:2], mode="bilinear")[:, 0].sigmoid()
+        full = torch.nn.functional.interpolate(output.logits[:, None], picture.shape[:2], mode="bilinear")
+        full = full[:, 0].sigmoid()
     model.save_pretrained(folder)
     masks = full > 0.5
     fixture = {

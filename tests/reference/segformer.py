@@ -110,9 +110,11 @@ def main() -> None:
         probabilities = answer.segmentation_scores.softmax(0)
         fixture[f"picture.{index}"] = torch.from_numpy(pictures[index])
         fixture[f"segmentation.{index}"] = classes.to(torch.uint8)
-        means = [probabilities[c][classes == c].mean() if (classes == c).any() else torch.tensor(0.0) for c in range(len(CLASSES))]
+        inside = [classes == number for number in range(len(CLASSES))]
+        # The mean over no pixel is no number.
+        means = [plane[mask].mean().nan_to_num(0.0) for plane, mask in zip(probabilities, inside)]
         fixture[f"scores.{index}"] = torch.stack(means)
-        print(index, torch.bincount(classes.flatten(), minlength=len(CLASSES)).tolist(), torch.stack(means).tolist())
+        print(index, [int(mask.sum()) for mask in inside], torch.stack(means).tolist())
     save_file({name: tensor.contiguous() for name, tensor in fixture.items()}, GOLDEN / "fixture.safetensors")
     for name, tensor in fixture.items():
         print(name, tuple(tensor.shape), float(tensor.float().abs().max()))
