@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod block;
+pub mod clip_text;
 mod conv;
 mod conv2d;
 mod cpu;
@@ -24,6 +25,7 @@ pub mod image_processor;
 mod linear;
 mod machine;
 pub mod mel;
+pub mod mit;
 mod mlp;
 mod nms;
 mod multi_scale;
@@ -59,11 +61,11 @@ pub use multi_scale::MultiScaleAttention;
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
-    Pool, Pooling,
+    Pool, Pooling, likeliest,
 };
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
-pub use resample::{resize, resize_by, resize_matrix};
+pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};
 

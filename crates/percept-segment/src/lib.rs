@@ -3,15 +3,24 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
+mod class_names;
+mod clipseg;
 mod components;
 mod eomt;
 pub mod format;
+#[cfg(test)]
+mod golden;
 mod grabcut;
+mod label_map;
 mod mask2former;
+mod raw;
 pub mod refine;
 mod refined;
+mod refusal;
 mod sam;
 mod sam2;
+mod segformer;
+mod setting;
 mod small_regions;
 mod tiles;
 mod universal;
@@ -23,6 +32,7 @@ use percept_core::{Arch, Segment};
 
 /// The architectures of this task.
 pub const ARCHS: &[Arch<Segment>] = &[
+    Arch { name: "clipseg", identifiers: &["CLIPSegForImageSegmentation", "clipseg"], load: clipseg::load },
     Arch { name: "eomt", identifiers: &["EomtForUniversalSegmentation", "eomt"], load: eomt::load },
     Arch { name: "grabcut", identifiers: &["grabcut"], load: grabcut::load },
     Arch {
@@ -30,4 +40,5 @@ pub const ARCHS: &[Arch<Segment>] = &[
         identifiers: &["Mask2FormerForUniversalSegmentation", "mask2former"],
         load: mask2former::load,
     },
+    Arch { name: "segformer", identifiers: &["SegformerForSemanticSegmentation"], load: segformer::load },
 ];

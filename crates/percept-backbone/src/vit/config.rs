@@ -194,7 +194,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let large = VitConfig { dim: 1024, depth: 24, heads: 16, image: [640; 2], ..vit };
             (VitNames::EOMT, ratio(VitConfig { eps: 1e-6, class_token, ..large }))
         }
-        "clip_vision_model" => {
+        "clip_vision_model" | "clipseg_vision_model" => {
             let (activation, final_norm) = (Activation::QuickGelu, FinalNorm::Pooled);
             (VitNames::CLIP, plain(VitConfig { eps: 1e-5, patch: 32, activation, final_norm, ..vit }))
         }
