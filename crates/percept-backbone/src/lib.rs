@@ -20,6 +20,7 @@ mod elementwise;
 mod feature_maps_golden;
 mod grid_sample;
 pub mod hiera;
+pub mod image_processor;
 mod linear;
 mod machine;
 pub mod mel;
