@@ -59,7 +59,11 @@ fn attention_over_map(
     };
     if let Device::Cpu = q.device() {
         let bias = Some(AttentionBias::Decomposed(bias));
-        return q.apply_op3_no_bwd(k, v, &AttentionOp { scale: scale as f32, see: See::All, bias, precision });
+        return q.apply_op3_no_bwd(
+            k,
+            v,
+            &AttentionOp { scale: scale as f32, see: See::All, bias, precision },
+        );
     }
     scaled_dot_product_attention(q, k, v, scale, Some(&bias.full()?), See::All, precision)
 }
@@ -278,7 +282,10 @@ impl Attention {
         let mut map = [height, width];
         if let Some(stride) = stride {
             let (_, _, heads, dim) = queries.dims4()?;
-            queries = max_pool_tokens(&queries.contiguous()?.reshape((count, rows, columns, heads * dim))?, stride)?;
+            queries = max_pool_tokens(
+                &queries.contiguous()?.reshape((count, rows, columns, heads * dim))?,
+                stride,
+            )?;
             (rows, columns) = (rows / stride[0], columns / stride[1]);
             map = [height / stride[0], width / stride[1]];
             queries = queries.reshape((count, rows * columns, heads, dim))?;

@@ -35,8 +35,7 @@ mod window;
 
 pub use activation::Activation;
 pub use attention::{
-    Attention, AttentionNames, CrossAttention, KeyValues, See, SourcedAttention,
-    scaled_dot_product_attention,
+    Attention, AttentionNames, CrossAttention, KeyValues, See, SourcedAttention, scaled_dot_product_attention,
 };
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};

@@ -204,7 +204,10 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         "sam_vision_model" => {
             let windows = Some(Windows { side: 14, global: vec![2, 5, 8, 11] });
             let (class_token, final_norm) = (ClassToken::Absent, FinalNorm::Absent);
-            (VitNames::SAM, ratio(VitConfig { eps: 1e-6, image: [1024; 2], class_token, final_norm, windows, ..vit }))
+            (
+                VitNames::SAM,
+                ratio(VitConfig { eps: 1e-6, image: [1024; 2], class_token, final_norm, windows, ..vit }),
+            )
         }
         _ => return None,
     })
