@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model
 
-from sam import add_outputs, prompts
+from sam import add_outputs, prompts, temper
 from vit import randomise
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "sam2"
@@ -57,6 +57,7 @@ def main() -> None:
         model = Sam2Model(config_of(case)).eval()
         model.config._attn_implementation = "eager"
         randomise(model, seed)
+        temper(model, seed)
         generator = torch.Generator().manual_seed(50 + seed)
         with torch.no_grad():
             for key, parameter in model.named_parameters():

@@ -87,8 +87,10 @@ impl RelativePositions {
         let map = products.reshape((batch, rows, columns, heads * distances))?;
         let lines = (0..side).map(|at| {
             let line = map.narrow(1 + axis, at, 1)?.contiguous()?;
-            let line = line.reshape((batch, tokens / side, heads, distances))?.narrow(3, side - 1 - at, side)?;
-            let shape = if axis == 0 { (batch, 1, columns, heads * side) } else { (batch, rows, 1, heads * side) };
+            let line =
+                line.reshape((batch, tokens / side, heads, distances))?.narrow(3, side - 1 - at, side)?;
+            let shape =
+                if axis == 0 { (batch, 1, columns, heads * side) } else { (batch, rows, 1, heads * side) };
             line.contiguous()?.reshape(shape)
         });
         let lines = lines.collect::<Result<Vec<_>>>()?;

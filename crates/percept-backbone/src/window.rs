@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn windows_are_cut_row_by_row_and_come_back() {
-        let map = Tensor::arange(1.0_f32, 2.0 * 15.0 + 1.0, &Device::Cpu).unwrap().reshape((2, 3, 5, 1)).unwrap();
+        let map =
+            Tensor::arange(1.0_f32, 2.0 * 15.0 + 1.0, &Device::Cpu).unwrap().reshape((2, 3, 5, 1)).unwrap();
         let windows = window_partition(&map, [2, 4]).unwrap();
         assert_eq!(windows.dims(), [8, 2, 4, 1]);
         let rows = windows.reshape((8, 8)).unwrap().to_vec2::<f32>().unwrap();
@@ -66,7 +67,10 @@ mod tests {
         assert_eq!(rows[1], [5.0, 0.0, 0.0, 0.0, 10.0, 0.0, 0.0, 0.0]);
         assert_eq!(rows[7], [30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let again = window_unpartition(&windows, [3, 5]).unwrap();
-        assert_eq!(again.flatten_all().unwrap().to_vec1::<f32>().unwrap(), map.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        assert_eq!(
+            again.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            map.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        );
         assert!(window_unpartition(&windows, [3, 9]).is_err());
         assert!(window_partition(&map, [0, 4]).is_err());
     }

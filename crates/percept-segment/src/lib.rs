@@ -40,5 +40,12 @@ pub const ARCHS: &[Arch<Segment>] = &[
         identifiers: &["Mask2FormerForUniversalSegmentation", "mask2former"],
         load: mask2former::load,
     },
+    Arch { name: "sam", identifiers: &["SamModel", "sam"], load: sam::load },
+    // Published checkpoints call themselves after the model for videos, whose part for pictures is this one.
+    Arch {
+        name: "sam2",
+        identifiers: &["Sam2Model", "sam2", "Sam2VideoModel", "sam2_video"],
+        load: sam2::load,
+    },
     Arch { name: "segformer", identifiers: &["SegformerForSemanticSegmentation"], load: segformer::load },
 ];

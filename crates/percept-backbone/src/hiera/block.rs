@@ -26,14 +26,22 @@ pub struct HieraBlock {
 }
 
 impl HieraBlock {
-    pub(super) fn load(weights: &Weights, config: &HieraConfig, shape: &HieraBlockShape) -> Result<Self, WeightsError> {
+    pub(super) fn load(
+        weights: &Weights,
+        config: &HieraConfig,
+        shape: &HieraBlockShape,
+    ) -> Result<Self, WeightsError> {
         let HieraBlockShape { dims: [input, output], heads, hidden, window, shrinks } = *shape;
         let names = AttentionNames { output: "proj", ..AttentionNames::PROJ };
         let stride = shrinks.then_some(config.stride);
         // Other windows would not lie side by side again.
-        let divides = |side: usize| stride.is_none_or(|stride| stride.iter().all(|by| side.is_multiple_of(*by)));
+        let divides =
+            |side: usize| stride.is_none_or(|stride| stride.iter().all(|by| side.is_multiple_of(*by)));
         if !window.is_none_or(divides) || config.stride.contains(&0) {
-            return Err(WeightsError::Format(format!("windows of {window:?} tokens shrink by {:?}", config.stride)));
+            return Err(WeightsError::Format(format!(
+                "windows of {window:?} tokens shrink by {:?}",
+                config.stride
+            )));
         }
         let up = Linear::load(&weights.at("mlp.proj_in"), output, hidden)?;
         let down = Linear::load(&weights.at("mlp.proj_out"), hidden, output)?;

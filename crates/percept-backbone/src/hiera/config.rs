@@ -64,7 +64,8 @@ impl HieraConfig {
             other => Err(wrong(&format!("`{name}` is {other:?}, not a square"))),
         };
         let name = config["hidden_act"].as_str().unwrap_or("gelu");
-        let activation = Activation::from_config(name).ok_or_else(|| wrong(&format!("`{name}` is unknown")))?;
+        let activation =
+            Activation::from_config(name).ok_or_else(|| wrong(&format!("`{name}` is unknown")))?;
         let dims = list("embed_dim_per_stage", &[96, 192, 384, 768])?;
         let counts = list("blocks_per_stage", &[1, 2, 7, 2])?;
         let heads = list("num_attention_heads_per_stage", &[1, 2, 4, 8])?;
@@ -82,7 +83,8 @@ impl HieraConfig {
             for index in 0..counts[stage] {
                 // The first layer of a stage takes what the stage before it left, in its windows.
                 let before = if index == 0 { stage.saturating_sub(1) } else { stage };
-                let window = (!global.contains(&blocks.len()) && windows[before] > 0).then_some(windows[before]);
+                let window =
+                    (!global.contains(&blocks.len()) && windows[before] > 0).then_some(windows[before]);
                 let shrinks = index == 0 && (1..=shrinking).contains(&stage);
                 blocks.push(HieraBlockShape {
                     dims: [dims[before], dims[stage]],

@@ -40,12 +40,14 @@ impl Hiera {
         let weights = &Split::apart(SPLITS, weights);
         let dim = config.dims[0];
         let [side, step, padding] = config.patch;
-        let patches = ConvShape { stride: [step; 2], padding: [padding; 2], ..ConvShape::square(dim, 3, side) };
+        let patches =
+            ConvShape { stride: [step; 2], padding: [padding; 2], ..ConvShape::square(dim, 3, side) };
         let [height, width] = config.background;
         let window = config.window_positions;
         let blocks = config.blocks.iter().enumerate();
         let layers = weights.at("blocks");
-        let blocks = blocks.map(|(index, shape)| HieraBlock::load(&layers.at(index.to_string()), config, shape));
+        let blocks =
+            blocks.map(|(index, shape)| HieraBlock::load(&layers.at(index.to_string()), config, shape));
         Ok(Self {
             patches: Conv2d::load(&weights.at("patch_embed.projection"), patches)?,
             background: weights.get("pos_embed", &[1, dim, height, width])?,

@@ -124,7 +124,9 @@ pub(crate) fn count(config: &Value, name: &str, default: usize) -> Result<usize,
         },
         one => one.as_u64(),
     };
-    found.map(|found| found as usize).ok_or_else(|| wrong(&format!("`{name}` is {}, not a count", config[name])))
+    found
+        .map(|found| found as usize)
+        .ok_or_else(|| wrong(&format!("`{name}` is {}, not a count", config[name])))
 }
 
 fn activation(config: &Value, default: &str) -> Result<Activation, WeightsError> {

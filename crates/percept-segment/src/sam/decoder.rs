@@ -55,7 +55,8 @@ impl MaskDecoder {
         tokens.push(weights.get("iou_token.weight", &[1, dim])?);
         tokens.push(weights.get("mask_tokens.weight", &[masks, dim])?);
         let head = |name: String, shape| FeedForward::load(&weights.at(name), shape);
-        let hyper = (0..masks).map(|mask| head(format!("output_hypernetworks_mlps.{mask}"), [dim, dim, dim / 8, 3]));
+        let hyper =
+            (0..masks).map(|mask| head(format!("output_hypernetworks_mlps.{mask}"), [dim, dim, dim / 8, 3]));
         Ok(Self {
             output_tokens: Tensor::cat(&tokens, 0).map_err(WeightsError::Engine)?,
             two_way: TwoWay::load(&weights.at("transformer"), shape)?,
@@ -84,7 +85,12 @@ impl MaskDecoder {
     }
 
     /// Scores, and what masks are made of. `positions` are those of the image, `[1, grid * grid, dim]`.
-    pub(crate) fn decode(&self, image: &ImageEmbedding, prompts: &Embedded, positions: &Tensor) -> Result<Decoded> {
+    pub(crate) fn decode(
+        &self,
+        image: &ImageEmbedding,
+        prompts: &Embedded,
+        positions: &Tensor,
+    ) -> Result<Decoded> {
         let (count, _, dim) = prompts.sparse.dims3()?;
         let (outputs, _) = self.output_tokens.dims2()?;
         let outputs = self.output_tokens.broadcast_as((count, outputs, dim))?;
@@ -99,16 +105,26 @@ impl MaskDecoder {
             scores.iter_mut().flatten().for_each(|score| *score = 1.0 / (1.0 + (-*score).exp()));
         }
         let objects = match &self.objects {
-            Some(head) => {
-                Some(head.forward(&tokens.narrow(1, 0, 1)?.contiguous()?.squeeze(1)?)?.flatten_all()?.to_vec1()?)
-            }
+            Some(head) => Some(
+                head.forward(&tokens.narrow(1, 0, 1)?.contiguous()?.squeeze(1)?)?.flatten_all()?.to_vec1()?,
+            ),
             None => None,
         };
-        Ok(Decoded { scores, objects, mask_tokens: tokens.narrow(1, before + 1, self.masks())?.contiguous()?, image })
+        Ok(Decoded {
+            scores,
+            objects,
+            mask_tokens: tokens.narrow(1, before + 1, self.masks())?.contiguous()?,
+            image,
+        })
     }
 
     /// Mask logits `[prompts, masks, 4 grid, 4 grid]` of some of the prompts, which may be named in any order.
-    pub(crate) fn logits(&self, image: &ImageEmbedding, decoded: &Decoded, prompts: &[u32]) -> Result<Tensor> {
+    pub(crate) fn logits(
+        &self,
+        image: &ImageEmbedding,
+        decoded: &Decoded,
+        prompts: &[u32],
+    ) -> Result<Tensor> {
         let count = prompts.len();
         let prompts = Tensor::from_slice(prompts, count, decoded.image.device())?;
         let cells = decoded.image.index_select(&prompts, 0)?;

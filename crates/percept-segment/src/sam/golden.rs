@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use percept_backbone::image_processor::Canvas;
 use percept_backbone::{Device, Tensor, Weights};
 use percept_core::{LocalModel, Precision, SourceKind};
 use safetensors::SafeTensors;
 
-use super::canvas::Canvas;
 use super::config::Family;
 use super::decoder::ImageEmbedding;
 use super::network::Network;
 use super::prompts::{CanvasPoint, Meaning, Prompt};
-use super::upsample::{CutOff, Upsampler};
+use super::upsample::Upsampler;
 
 pub(crate) struct Golden {
     pub(crate) local: LocalModel,
@@ -67,7 +67,9 @@ impl Golden {
         let mut prompts = vec![Prompt::default(); 3];
         if let (Some(points), Some(labels)) = (item("input_points"), item("input_labels")) {
             let labels = labels.to_vec2::<f32>().unwrap();
-            for ((prompt, points), labels) in prompts.iter_mut().zip(points.to_vec3::<f32>().unwrap()).zip(labels) {
+            for ((prompt, points), labels) in
+                prompts.iter_mut().zip(points.to_vec3::<f32>().unwrap()).zip(labels)
+            {
                 prompt.points = points.iter().zip(labels).map(|(at, label)| point(at, label)).collect();
             }
         }
@@ -138,7 +140,8 @@ fn check_prompts(kind: &str, family: Family) {
             let found = network.candidates(&image, &golden.prompts(prompt, index)).unwrap();
             let (count, masks, side, _) = found.logits.dims4().unwrap();
             let scores = Tensor::new(found.scores.clone(), &Device::Cpu).unwrap();
-            let want = |name: &str| picture(golden.get(&format!("{prompt}.{name}")), index).squeeze(0).unwrap();
+            let want =
+                |name: &str| picture(golden.get(&format!("{prompt}.{name}")), index).squeeze(0).unwrap();
             if golden.has(&format!("{prompt}.several.iou_scores")) {
                 let several = found.logits.narrow(1, 1, masks - 1).unwrap();
                 assert_close(&several, &want("several.pred_masks"), prompt);
@@ -177,8 +180,13 @@ fn prompts_are_embedded_as_transformers_embeds_them() {
     let network = golden.network(Family::Sam, Precision::F32);
     for index in 0..2 {
         let embedded = network.prompts.embed(&golden.prompts("mask", index)).unwrap();
-        assert_close(&embedded.sparse, &picture(golden.get("sparse_embeddings"), index).squeeze(0).unwrap(), "sparse");
-        let dense = picture(golden.get("dense_embeddings"), index).flatten_from(2).unwrap().transpose(1, 2).unwrap();
+        assert_close(
+            &embedded.sparse,
+            &picture(golden.get("sparse_embeddings"), index).squeeze(0).unwrap(),
+            "sparse",
+        );
+        let dense =
+            picture(golden.get("dense_embeddings"), index).flatten_from(2).unwrap().transpose(1, 2).unwrap();
         assert_close(&picture(&embedded.dense, 2), &dense.contiguous().unwrap(), "dense");
     }
     let positions = golden.get("image_positions").flatten_from(2).unwrap().transpose(1, 2).unwrap();
@@ -192,27 +200,36 @@ fn sam_2_answers_prompts_as_transformers_does() {
     }
 }
 
-fn check_upsampling(kind: &str, family: Family, canvas: usize) {
+fn check_upsampling(kind: &str, family: Family, canvas: u32) {
     let golden = Golden::read(kind);
     let logits = golden.get("upsampled.pred_masks").flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let side = logits.len().isqrt();
-    for (height, width) in [(37, 91), (150, 61), (64, 64)] {
+    for (height, width) in [(37_u32, 91_u32), (150, 61), (64, 64)] {
         let wanted = golden.get(&format!("upsampled.{height}x{width}"));
-        let canvas = Canvas::new(width, height, canvas, family);
+        let resized = match family {
+            Family::Sam => {
+                let scale = f64::from(canvas) / f64::from(width.max(height));
+                [width, height].map(|length| (f64::from(length) * scale + 0.5) as u32)
+            }
+            Family::Sam2 => [canvas; 2],
+        };
+        let (original, offset, whole) = ((width, height), (0, 0), (canvas, canvas));
+        let canvas = Canvas { original, resized: resized.into(), offset, size: whole };
         let size = [width as usize, height as usize];
-        let upsampler = Upsampler::new(&canvas, side, [0, 0], size);
+        let upsampler = Upsampler::new(&canvas, family, side, [0, 0], size);
         let plane = Tensor::from_vec(upsampler.plane(&logits), wanted.dims(), &Device::Cpu).unwrap();
         assert_close(&plane, wanted, "resized logits");
         // The mask is the same plane, cut off; few pixels are so close to it that rounding decides.
         let wanted = wanted.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let found = upsampler.mask(&logits, CutOff { offset: 0.1 });
+        let found = upsampler.mask(&logits, 0.1);
         let pixels = found.mask.pixels();
         let differ = pixels.iter().zip(&wanted).filter(|(found, wanted)| (**found == 1) != (**wanted > 0.0));
         assert!(differ.count() <= 1, "{height} by {width}");
         let above = |cut: f32| wanted.iter().filter(|value| **value > cut).count() as f32;
         assert!((found.stability - above(0.1) / above(-0.1)).abs() < 2e-3, "{height} by {width}");
         // In a corner of a larger picture it is the same mask, moved.
-        let inside = Upsampler::new(&canvas, side, [3, 5], [size[0] + 7, size[1] + 6]).mask(&logits, CutOff { offset: 0.1 });
+        let inside =
+            Upsampler::new(&canvas, family, side, [3, 5], [size[0] + 7, size[1] + 6]).mask(&logits, 0.1);
         let moved = inside.mask.bounding_box().unwrap();
         let found = found.mask.bounding_box().unwrap();
         assert_eq!(moved, [found[0] + 3, found[1] + 5, found[2] + 3, found[3] + 5]);

@@ -1,6 +1,8 @@
 //! The prompt encoder: points, boxes and masks to vectors (`SamPromptEncoder`, `Sam2PromptEncoder`).
 
-use percept_backbone::{Activation, Conv2d, ConvShape, Device, LayerNorm, Result, Tensor, Weights, WeightsError};
+use percept_backbone::{
+    Activation, Conv2d, ConvShape, Device, LayerNorm, Result, Tensor, Weights, WeightsError,
+};
 
 use super::config::{Family, PromptShape};
 
@@ -76,7 +78,8 @@ impl PromptEncoder {
         let (of_image, of_prompts) = ("shared_image_embedding", "prompt_encoder.shared_embedding");
         let has = |name: &str| weights.at(name).has("positional_embedding");
         // They are tied, and a file may have either or both.
-        let image = Frequencies::load(&weights.at(if has(of_image) { of_image } else { of_prompts }), shape.dim)?;
+        let image =
+            Frequencies::load(&weights.at(if has(of_image) { of_image } else { of_prompts }), shape.dim)?;
         let prompts = if has(of_prompts) { of_prompts } else { of_image };
         let encoder = weights.at("prompt_encoder");
         let vector = |name: &str| {
@@ -96,7 +99,9 @@ impl PromptEncoder {
             }
         }
         let no_mask = encoder.get("no_mask_embed.weight", &[1, shape.dim])?;
-        let meanings = meanings.try_into().map_err(|_| WeightsError::Format("four point embeddings are wanted".into()))?;
+        let meanings = meanings
+            .try_into()
+            .map_err(|_| WeightsError::Format("four point embeddings are wanted".into()))?;
         Ok(Self {
             frequencies: Frequencies::load(&weights.at(prompts), shape.dim)?,
             meanings,
@@ -126,7 +131,11 @@ impl PromptEncoder {
             self.tokens(prompt, &mut sparse);
         }
         let dim = self.shape.dim;
-        let sparse = Tensor::from_vec(sparse.clone(), (prompts.len(), sparse.len() / dim / prompts.len(), dim), &self.device)?;
+        let sparse = Tensor::from_vec(
+            sparse.clone(),
+            (prompts.len(), sparse.len() / dim / prompts.len(), dim),
+            &self.device,
+        )?;
         let side = self.mask_side();
         let cells = self.shape.grid * self.shape.grid;
         let logits = prompts.iter().filter_map(|prompt| prompt.mask.as_deref()).collect::<Vec<_>>();
@@ -169,6 +178,11 @@ impl PromptEncoder {
 }
 
 impl Prompt {
+    /// Whether it may mean a part as well as the whole: a single point and nothing else.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.points.len() == 1 && self.bounding_box.is_none() && self.mask.is_none()
+    }
+
     pub(crate) fn form(&self) -> Form {
         Form { points: self.points.len(), boxed: self.bounding_box.is_some(), masked: self.mask.is_some() }
     }
@@ -178,7 +192,9 @@ impl Frequencies {
     fn load(weights: &Weights, dim: usize) -> Result<Self, WeightsError> {
         let table = weights.get("positional_embedding", &[2, dim / 2])?;
         let rows = table.to_vec2::<f32>().map_err(WeightsError::Engine)?;
-        rows.try_into().map(Self).map_err(|_| WeightsError::Format("two rows of frequencies are wanted".into()))
+        rows.try_into()
+            .map(Self)
+            .map_err(|_| WeightsError::Format("two rows of frequencies are wanted".into()))
     }
 
     /// Appends the features of a place (x, y), each from 0 to 1: sines, then cosines.

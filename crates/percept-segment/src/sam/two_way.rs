@@ -1,7 +1,8 @@
 //! The transformer of the mask decoder, in which tokens and image look at each other (`SamTwoWayTransformer`).
 
 use percept_backbone::{
-    AttentionNames, LayerNorm, Linear, Mlp, Result, SourcedAttention, Tensor, Weights, WeightsError, add_to_each,
+    AttentionNames, LayerNorm, Linear, Mlp, Result, SourcedAttention, Tensor, Weights, WeightsError,
+    add_to_each,
 };
 
 use super::config::{DecoderShape, Family};

@@ -3,18 +3,11 @@
 //! Bilinear resizing is linear along each axis, so the published two steps (to the canvas, cut, to the picture) are one
 //! product with sparse rows on each side. Columns of the result are made one by one and are run-length encoded at once.
 
+use percept_backbone::image_processor::Canvas;
 use percept_backbone::{Alignment, Filter, resize_matrix};
 use percept_core::segment::Mask;
 
-use super::canvas::Canvas;
 use super::config::Family;
-
-/// Where a mask is cut off, and how far that is moved to see how stable it is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CutOff {
-    /// In logits.
-    pub(crate) offset: f32,
-}
 
 /// Resizes logits of one side to pictures of one size, which may be a crop of a larger one.
 #[derive(Debug)]
@@ -48,16 +41,25 @@ pub(crate) struct Upsampled {
 impl Upsampler {
     /// For logits `[side, side]` of a picture on its canvas, which is the rectangle from `corner` of a picture of `whole`
     /// columns and rows.
-    pub(crate) fn new(canvas: &Canvas, side: usize, corner: [usize; 2], whole: [usize; 2]) -> Self {
-        let axis = |axis: usize| match canvas.family {
-            Family::Sam => Axis::composed(side, canvas.side, canvas.resized[axis], canvas.picture[axis]),
-            Family::Sam2 => Axis::of(&bilinear(side, canvas.picture[axis]), side),
+    pub(crate) fn new(
+        canvas: &Canvas,
+        family: Family,
+        side: usize,
+        corner: [usize; 2],
+        whole: [usize; 2],
+    ) -> Self {
+        let axis = |on_canvas: u32, resized: u32, picture: u32| match family {
+            Family::Sam => Axis::composed(side, on_canvas as usize, resized as usize, picture as usize),
+            // Pictures fill the canvas: the published code goes to the picture at once.
+            Family::Sam2 => Axis::of(&bilinear(side, picture as usize), side),
         };
-        Self { rows: axis(1), columns: axis(0), side, corner, whole }
+        let Canvas { original, resized, size, .. } = *canvas;
+        let (rows, columns) = (axis(size.1, resized.1, original.1), axis(size.0, resized.0, original.0));
+        Self { rows, columns, side, corner, whole }
     }
 
-    /// Of logits `[side, side]`.
-    pub(crate) fn mask(&self, logits: &[f32], cut: CutOff) -> Upsampled {
+    /// Of logits `[side, side]`, cut off at 0; `offset` is how far the cut-off moves to see how stable the mask is.
+    pub(crate) fn mask(&self, logits: &[f32], offset: f32) -> Upsampled {
         let (side, height) = (self.side, self.rows.places.len());
         // Column by column of the logits, resized down the picture.
         let mut tall = vec![0.0_f32; side * height];
@@ -68,7 +70,7 @@ impl Upsampler {
                 *value = row[x];
                 most[x] = most[x].max(*value);
             }
-            if most[x] > -cut.offset {
+            if most[x] > -offset {
                 for (y, value) in tall.iter_mut().enumerate() {
                     let (first, weights) = self.rows.taps(y);
                     *value = weights.iter().zip(&column[first..]).map(|(weight, value)| weight * value).sum();
@@ -85,16 +87,16 @@ impl Upsampler {
             let (first, weights) = self.columns.taps(x);
             runs.outside(top);
             // An average of values below the lowest cut-off stays below it.
-            if most[first..][..weights.len()].iter().all(|most| *most <= -cut.offset) {
+            if most[first..][..weights.len()].iter().all(|most| *most <= -offset) {
                 runs.outside(height);
             } else {
                 line.fill(0.0);
                 for (weight, tall) in weights.iter().zip(tall[first * height..].chunks_exact(height)) {
                     line.iter_mut().zip(tall).for_each(|(sum, value)| *sum += weight * value);
                 }
-                above += line.iter().filter(|value| **value > cut.offset).count();
-                below += line.iter().filter(|value| **value > -cut.offset).count();
-                line.iter().for_each(|value| runs.push(*value > 0.0, 1));
+                above += line.iter().filter(|value| **value > offset).count();
+                below += line.iter().filter(|value| **value > -offset).count();
+                runs.line(&line);
             }
             runs.outside(whole_height - top - height);
         }
@@ -112,7 +114,11 @@ impl Upsampler {
             for x in 0..self.columns.places.len() {
                 let (left, across) = self.columns.taps(x);
                 let row = |row: usize| {
-                    across.iter().enumerate().map(|(i, w)| w * logits[row * self.side + left + i]).sum::<f32>()
+                    across
+                        .iter()
+                        .enumerate()
+                        .map(|(i, w)| w * logits[row * self.side + left + i])
+                        .sum::<f32>()
                 };
                 plane.push(down.iter().enumerate().map(|(i, w)| w * row(top + i)).sum());
             }
@@ -179,6 +185,17 @@ impl Runs {
 
     fn outside(&mut self, count: usize) {
         self.push(false, count);
+    }
+
+    /// Values of a column; above 0 is inside.
+    fn line(&mut self, values: &[f32]) {
+        let mut rest = values;
+        while let Some(first) = rest.first() {
+            let inside = *first > 0.0;
+            let run = rest.iter().position(|value| (*value > 0.0) != inside).unwrap_or(rest.len());
+            self.push(inside, run);
+            rest = &rest[run..];
+        }
     }
 
     fn mask(mut self, width: usize, height: usize) -> Mask {

@@ -28,7 +28,10 @@ impl Sam2Encoder {
         let number = |name: &str, default| count(config, name, default);
         let plain = [number("fpn_kernel_size", 1)?, number("fpn_stride", 1)?, number("fpn_padding", 0)?];
         let levels = hiera.dims.len();
-        if plain != [1, 1, 0] || number("fpn_hidden_size", 256)? != dim || number("num_feature_levels", 3)? != 3 {
+        if plain != [1, 1, 0]
+            || number("fpn_hidden_size", 256)? != dim
+            || number("num_feature_levels", 3)? != 3
+        {
             return Err(wrong("the feature pyramid is not the published one"));
         }
         let top_down = match config["fpn_top_down_levels"].as_array() {
@@ -40,17 +43,19 @@ impl Sam2Encoder {
         }
         let convs = vision.at("neck.convs");
         // They are stored from coarse to fine.
-        let lateral = |level: usize| {
-            Matrix::load(&convs.at((levels - 1 - level).to_string()), hiera.dims[level], dim)
-        };
-        let detail = |name: &str, share: usize| Matrix::load(&weights.at("mask_decoder").at(name), dim, dim / share);
+        let lateral =
+            |level: usize| Matrix::load(&convs.at((levels - 1 - level).to_string()), hiera.dims[level], dim);
+        let detail =
+            |name: &str, share: usize| Matrix::load(&weights.at("mask_decoder").at(name), dim, dim / share);
         let laterals = vec![
             lateral(0)?.then(&detail("conv_s0", 8)?),
             lateral(1)?.then(&detail("conv_s1", 4)?),
             Ok(lateral(2)?),
         ];
         let linear = |matrix: Result<Matrix>| {
-            matrix.and_then(|matrix| Linear::new(&matrix.weight, Some(matrix.bias), weights.precision())).map_err(WeightsError::Engine)
+            matrix
+                .and_then(|matrix| Linear::new(&matrix.weight, Some(matrix.bias), weights.precision()))
+                .map_err(WeightsError::Engine)
         };
         // Coarser levels come down as far as no level in between leaves them out.
         let reach = (2..levels - 1).take_while(|level| top_down.contains(level)).count();
@@ -95,7 +100,12 @@ impl Sam2Encoder {
 fn with_above(map: Tensor, coarse: Option<Tensor>) -> Result<Tensor> {
     let Some(coarse) = coarse else { return Ok(map) };
     let (_, height, width, _) = map.dims4()?;
-    let coarse = resize(&coarse.permute([0, 3, 1, 2])?.contiguous()?, [height, width], Filter::Nearest, Alignment::Edges)?;
+    let coarse = resize(
+        &coarse.permute([0, 3, 1, 2])?.contiguous()?,
+        [height, width],
+        Filter::Nearest,
+        Alignment::Edges,
+    )?;
     map + coarse.permute([0, 2, 3, 1])?
 }
 

@@ -3,4 +3,14 @@
 
 mod encoder;
 
+use percept_core::{LocalModel, Model, Result, Runtime, Segment};
+
+use crate::sam::Sam;
+use crate::sam::config::Family;
+
 pub(crate) use encoder::Sam2Encoder;
+
+/// Loads a checkpoint.
+pub(crate) fn load(local: &LocalModel, runtime: &Runtime) -> Result<Box<dyn Model<Segment>>> {
+    Ok(Box::new(Sam::load(local, runtime, Family::Sam2)?))
+}
