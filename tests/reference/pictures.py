@@ -196,7 +196,7 @@ def others() -> None:
     save("still.gif", scene().quantize(64))
     save("transparent.gif", scene().quantize(16), transparency=3)
     turned = scene().transpose(Image.Transpose.ROTATE_180)
-    save("animated.gif", scene().quantize(64), save_all=True, append_images=[turned] * 4)
+    save("animated.gif", scene().quantize(64), save_all=True, append_images=[turned, scene("L")])
     save("colour.ppm", scene())
     save("grey.pgm", scene("L"))
     save("bilevel.pbm", scene("1"))

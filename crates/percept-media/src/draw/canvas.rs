@@ -28,12 +28,17 @@ impl Canvas {
 
     /// The width of lines that suits the picture's size, in pixels.
     pub fn line_width(&self) -> f32 {
-        (self.side() / 400.0).max(1.5)
+        (self.side() / 300.0).max(2.0)
     }
 
     /// The height of letters that suits the picture's size, from ascent to descent, in pixels.
     pub fn text_height(&self) -> f32 {
         (self.side() / 40.0).max(14.0)
+    }
+
+    /// How wide the dark rim of anything is, in pixels.
+    pub(super) fn rim_width(&self) -> f32 {
+        (self.line_width() / 2.0).max(1.0)
     }
 
     /// The side of a square of as many pixels.
@@ -72,7 +77,7 @@ impl Canvas {
     ///
     /// A box that reaches the picture's edge is moved in so far that its line is seen.
     pub fn rectangle(&mut self, bounds: [f32; 4], width: f32, color: [u8; 3]) {
-        let inset = width / 2.0 + rim(width);
+        let inset = width / 2.0 + self.rim_width();
         let (right, bottom) = (self.image.width as f32 - inset, self.image.height as f32 - inset);
         let [x0, y0, x1, y1] = bounds;
         let bounds = [x0.max(inset), y0.max(inset), x1.min(right), y1.min(bottom)];
@@ -92,7 +97,7 @@ impl Canvas {
 
     /// What is nearer than `reach` by `distance`, and a dark rim around it.
     fn rimmed(&mut self, bounds: [f32; 4], reach: f32, color: [u8; 3], distance: impl Fn(Point) -> f32) {
-        let outer = reach + rim(2.0 * reach);
+        let outer = reach + self.rim_width();
         let grown = |by: f32| [bounds[0] - by, bounds[1] - by, bounds[2] + by, bounds[3] + by];
         self.shade(grown(outer), DARK, 0.75, |at| distance(at) - outer);
         self.shade(grown(reach), color, 1.0, |at| distance(at) - reach);
@@ -122,11 +127,6 @@ impl Canvas {
         let at = 3 * (y as usize * width as usize + x as usize);
         mix(&mut self.image.rgb[at..at + 3], color, opacity);
     }
-}
-
-/// How wide the dark rim of a line is.
-pub(super) fn rim(width: f32) -> f32 {
-    (width / 2.0).max(1.0)
 }
 
 /// Mixes `color` into a pixel.

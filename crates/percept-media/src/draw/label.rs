@@ -66,23 +66,10 @@ impl Labels {
             Anchor::Center([x, y]) => ([x - width / 2.0, y - height / 2.0], None),
             Anchor::Corner([x, y]) => ([x, y - height - 1.0], Some([x, y + 1.0])),
         };
-        let shifts = (0..12).flat_map(|ring: i32| {
-            let (far, side) = (ring as f32 * step, width * 0.6 * ring as f32);
-            [
-                [0.0, far],
-                [0.0, -far],
-                [side, 0.0],
-                [-side, 0.0],
-                [side, far],
-                [-side, far],
-                [side, -far],
-                [-side, -far],
-            ]
-        });
         // A label that hangs in its corner is better than one that was pushed down from above.
         let above = start[1] >= 0.0;
         let first = inside.filter(|_| !above).into_iter().chain([start]).chain(inside);
-        let candidates = first.chain(shifts.map(|shift| [start[0] + shift[0], start[1] + shift[1]]));
+        let candidates = first.chain(self.around(start, [width * 0.5, height + 3.0]));
         let mut best = ([0.0; 4], f32::INFINITY);
         for [x, y] in candidates {
             let x = x.clamp(1.0, (self.size[0] - width - 1.0).max(1.0)).round();
@@ -97,6 +84,17 @@ impl Labels {
             }
         }
         best.0
+    }
+
+    /// Places in steps from `start` over the whole picture, the nearest first.
+    fn around(&self, start: [f32; 2], step: [f32; 2]) -> impl Iterator<Item = [f32; 2]> {
+        let reach = |axis: usize| (self.size[axis] / step[axis]).ceil().clamp(1.0, 60.0) as i32;
+        let mut shifts: Vec<[f32; 2]> = (-reach(0)..=reach(0))
+            .flat_map(|column| (-reach(1)..=reach(1)).map(move |row| [column, row]))
+            .map(|[column, row]| [column as f32 * step[0], row as f32 * step[1]])
+            .collect();
+        shifts.sort_by(|a, b| a[0].hypot(a[1]).total_cmp(&b[0].hypot(b[1])));
+        shifts.into_iter().map(move |shift| [start[0] + shift[0], start[1] + shift[1]])
     }
 }
 

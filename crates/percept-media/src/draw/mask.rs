@@ -2,7 +2,7 @@
 
 use percept_core::segment::Mask;
 
-use super::canvas::{Canvas, DARK, Point, rim};
+use super::canvas::{Canvas, DARK, Point};
 use super::field::Region;
 
 /// How much of a mask's colour lies over the picture inside of it.
@@ -15,9 +15,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// `None` for a mask without pixels. Outlines up to `width` wide will be drawn.
-    pub(super) fn new(mask: &Mask, width: f32) -> Option<Self> {
-        let region = Region::around(mask, (width + rim(width)).ceil() as u32 + 2)?;
+    /// `None` for a mask without pixels. Lines up to `reach` pixels beyond its edge will be drawn.
+    pub(super) fn new(mask: &Mask, reach: f32) -> Option<Self> {
+        let region = Region::around(mask, reach.ceil() as u32 + 2)?;
         let distances = region.edge_distances();
         Some(Self { region, distances })
     }
@@ -28,8 +28,8 @@ impl Shape {
     }
 
     /// A dark line around it.
-    pub(super) fn rim(&self, canvas: &mut Canvas, width: f32) {
-        let reach = rim(width);
+    pub(super) fn rim(&self, canvas: &mut Canvas) {
+        let reach = canvas.rim_width();
         self.paint(canvas, DARK, |distance| 0.75 * (coverage(distance - reach) - coverage(distance)));
     }
 

@@ -29,13 +29,13 @@ pub fn overlay(image: &Image, items: &[OverlayItem<'_>]) -> Image {
     if image.pixels() == 0 {
         return canvas.into_image();
     }
-    let width = canvas.line_width();
+    let (width, rim) = (canvas.line_width(), canvas.rim_width());
     let mut order: Vec<&OverlayItem<'_>> = items.iter().collect();
     order.sort_by_key(|item| std::cmp::Reverse(item.mask.map_or(0, Mask::area)));
     // Kept one at a time: fields of distances are as large as the picture where a mask is.
     let shape = |item: &OverlayItem<'_>| {
         let mask = item.mask.filter(|mask| (mask.width(), mask.height()) == image.size())?;
-        Shape::new(mask, width)
+        Shape::new(mask, rim)
     };
     let mut anchors = Vec::with_capacity(items.len());
     let labels = Labels::new(&canvas);
@@ -43,7 +43,7 @@ pub fn overlay(image: &Image, items: &[OverlayItem<'_>]) -> Image {
         let shape = shape(item);
         if let Some(shape) = &shape {
             shape.fill(&mut canvas, color(item.color));
-            shape.rim(&mut canvas, width);
+            shape.rim(&mut canvas);
             shape.outline(&mut canvas, width, color(item.color));
         }
         anchors.push(anchor(item, shape.as_ref(), labels.plate_height()));

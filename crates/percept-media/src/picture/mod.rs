@@ -83,6 +83,8 @@ impl PictureLimits {
 struct Decoded {
     pixels: Pixels,
     color: String,
+    /// What the decoder did to the values, where it is not to be seen from them.
+    mapping: Option<Mapping>,
     orientation: Orientation,
     focal_length_35mm: Option<u16>,
     frames: Option<u32>,
@@ -95,6 +97,7 @@ impl Decoded {
         Self {
             pixels,
             color: color.into(),
+            mapping: None,
             orientation: Orientation::UPRIGHT,
             focal_length_35mm: None,
             frames: None,
@@ -143,7 +146,7 @@ fn read_opened(source: PictureSource, limits: PictureLimits) -> Result<(Image, P
         orientation: decoded.orientation,
         format: format.name(),
         color: decoded.color,
-        mapping,
+        mapping: decoded.mapping.unwrap_or(mapping),
         focal_length_35mm: decoded.focal_length_35mm,
         frames: decoded.frames,
         bytes: length,
