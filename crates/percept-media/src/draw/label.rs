@@ -61,7 +61,6 @@ impl Labels {
     /// The first free place in an order of growing distance, or the one that covers the least of others.
     fn place(&self, anchor: Anchor, width: f32) -> [f32; 4] {
         let height = self.plate_height();
-        let step = height + 3.0;
         let (start, inside) = match anchor {
             Anchor::Center([x, y]) => ([x - width / 2.0, y - height / 2.0], None),
             Anchor::Corner([x, y]) => ([x, y - height - 1.0], Some([x, y + 1.0])),
