@@ -27,8 +27,8 @@ mod machine;
 pub mod mel;
 pub mod mit;
 mod mlp;
-mod nms;
 mod multi_scale;
+mod nms;
 mod norm;
 mod pool;
 mod relative;
@@ -56,8 +56,8 @@ pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
-pub use nms::{box_iou, nms, nms_by_class};
 pub use multi_scale::MultiScaleAttention;
+pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,

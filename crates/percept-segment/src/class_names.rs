@@ -5,13 +5,16 @@ use serde_json::Value;
 
 /// `id2label` of a `config.json`.
 #[derive(Clone, Debug)]
-pub(crate) struct ClassNames(Vec<Option<String>>);
+pub(crate) struct ClassNames(Vec<Label>);
 
 impl ClassNames {
     /// Of a model that has `count` classes. Those that the configuration does not name are called by their number.
     pub(crate) fn of(config: &Value, count: usize) -> Self {
-        let name = |id: usize| config["id2label"][id.to_string()].as_str().map(str::to_owned);
-        Self((0..count).map(name).collect())
+        let label = |id: usize| {
+            let name = config["id2label"][id.to_string()].as_str();
+            Label { id: id as u32, name: name.map_or_else(|| format!("class {id}"), str::to_owned) }
+        };
+        Self((0..count).map(label).collect())
     }
 
     /// How many classes there are.
@@ -19,16 +22,19 @@ impl ClassNames {
         self.0.len()
     }
 
-    /// A class by its number.
+    /// All.
+    pub(crate) fn labels(&self) -> &[Label] {
+        &self.0
+    }
+
+    /// A class by its number, which is below [`ClassNames::count`].
     pub(crate) fn label(&self, id: usize) -> Label {
-        let name = self.0.get(id).cloned().flatten();
-        Label { id: id as u32, name: name.unwrap_or_else(|| format!("class {id}")) }
+        self.0[id].clone()
     }
 
     /// Whether class 0 stands for what is no object at all, which is so where it is called `background`.
     pub(crate) fn has_background(&self) -> bool {
-        let first = self.0.first().and_then(Option::as_ref);
-        first.is_some_and(|name| name.eq_ignore_ascii_case("background"))
+        self.0.first().is_some_and(|first| first.name.eq_ignore_ascii_case("background"))
     }
 }
 

@@ -9,8 +9,8 @@ use percept::flow::{self, ExitCode, Item};
 use percept::media::picture::{PictureInfo, PictureLimits};
 use percept::media::raw;
 use percept::segment::{
-    self, Answers, Background, Candidates, EverythingOptions, Format, Image, InputCard, ObjectPrompt, Rendered,
-    SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
+    self, Answers, Background, Candidates, EverythingOptions, Format, Image, InputCard, ObjectPrompt,
+    Rendered, SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
 };
 use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
 
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
     let plan = setup::plan(&arguments.files, files, &segment::is_picture, &["segment"])?;
     setup::one_input_for_raw(&arguments.files, &plan)?;
-    let background = arguments.background.as_deref().map(Background::parse).transpose()?;
+    let background = arguments.background.as_deref().map(segment::background).transpose()?;
     let options = Arc::new(SegmentOptions {
         request,
         score: arguments.score,
@@ -35,9 +35,8 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     });
     let runtime = setup::runtime(&arguments.compute)?;
     let hub = setup::hub(&arguments.fetching, &arguments.progress);
-    let tiles = arguments
-        .tile
-        .map(|size| segment::Tiles { size, overlap: arguments.overlap.unwrap_or(size / 8) });
+    let tiles =
+        arguments.tile.map(|size| segment::Tiles { size, overlap: arguments.overlap.unwrap_or(size / 8) });
     let model = arguments.model.as_deref();
     // Never dropped: the process ends with the command, and the system takes memory back faster than it is
     // given back piece by piece.
@@ -110,7 +109,8 @@ fn request(arguments: &SegmentArguments) -> Result<SegmentRequest> {
 /// All points are of one object, and of the box where there is one.
 fn objects(arguments: &SegmentArguments) -> Result<Vec<ObjectPrompt>> {
     let prompts = &arguments.prompts;
-    let wrong = |message: &str, hint: &str| Err(Error::Argument { message: message.into(), hint: Some(hint.into()) });
+    let wrong =
+        |message: &str, hint: &str| Err(Error::Argument { message: message.into(), hint: Some(hint.into()) });
     let mut objects = match (&prompts.prompts, prompts.boxes.as_slice(), prompts.point.as_slice()) {
         (Some(path), ..) => segment::objects(path)?,
         (None, [], []) => Vec::new(),
@@ -137,7 +137,12 @@ fn objects(arguments: &SegmentArguments) -> Result<Vec<ObjectPrompt>> {
         let masks = segment::mask_prompt(path)?;
         if masks.len() != objects.len() {
             return wrong(
-                &format!("`{}` has masks of {} objects, and {} are asked for", path.display(), masks.len(), objects.len()),
+                &format!(
+                    "`{}` has masks of {} objects, and {} are asked for",
+                    path.display(),
+                    masks.len(),
+                    objects.len()
+                ),
                 "repeat the prompts that the masks answered",
             );
         }

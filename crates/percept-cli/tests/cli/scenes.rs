@@ -59,7 +59,8 @@ impl Scene {
         let mut values = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut values).unwrap();
         let of = |index: usize| {
-            let inside: Vec<u8> = values.iter().map(|value| u8::from(usize::from(*value) == index + 1)).collect();
+            let inside: Vec<u8> =
+                values.iter().map(|value| u8::from(usize::from(*value) == index + 1)).collect();
             Mask::from_pixels(self.width, self.height, &inside)
         };
         (0..self.shapes.len()).map(of).collect()

@@ -145,7 +145,8 @@ fn every_format_is_written() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let files = project.files();
     for stem in ["a", "b"] {
-        let names = ["segment.json", "segment.png", "segment.cutout.png", "segment.overlay.png", "segment.rle.json"];
+        let names =
+            ["segment.json", "segment.png", "segment.cutout.png", "segment.overlay.png", "segment.rle.json"];
         for name in names.into_iter().chain(["segment.coco.json", "txt", "json"]) {
             assert!(files.contains(&format!("out/{stem}.{name}")), "{stem}.{name}: {files:?}");
         }
@@ -179,7 +180,9 @@ fn broken_pictures_cost_themselves_only() {
 fn what_a_model_cannot_do_is_said_before_it_is_tried_on_many() {
     let project = Project::new();
     project.write("a.png", &picture::encode_png(&scene("small").image()).unwrap());
-    for arguments in [&["a.png", "--point", "3,4"][..], &["a.png", "--everything"], &["a.png", "--text", "a ring"]] {
+    for arguments in
+        [&["a.png", "--point", "3,4"][..], &["a.png", "--everything"], &["a.png", "--text", "a ring"]]
+    {
         let ran = segment(&project, arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains("hint:"), "{arguments:?}: {}", ran.stderr);

@@ -78,10 +78,14 @@ fn a_mask_prompt_and_candidates_go_round() {
     let scene = scene("landscape");
     project.write("a.png", &picture::encode_png(&scene.image()).unwrap());
     let point = format!("{},{}", scene.shapes[0].point[0], scene.shapes[0].point[1]);
-    let first = sam(&project, &["a.png", "--point", &point, "--candidates", "--raw", "raw.safetensors", "-f", "json"]);
+    let first = sam(
+        &project,
+        &["a.png", "--point", &point, "--candidates", "--raw", "raw.safetensors", "-f", "json"],
+    );
     let json: serde_json::Value = serde_json::from_str(&first.stdout).unwrap();
     assert_eq!(json["result"]["instances"][0]["candidates"].as_array().unwrap().len(), 3);
-    let refined = sam(&project, &["a.png", "--point", &point, "--mask-prompt", "raw.safetensors", "-f", "json"]);
+    let refined =
+        sam(&project, &["a.png", "--point", &point, "--mask-prompt", "raw.safetensors", "-f", "json"]);
     let found = masks(&refined);
     let wanted = &scene.masks()[0];
     assert!(found[0].iou(wanted) > GOOD, "{:.3}", found[0].iou(wanted));

@@ -12,8 +12,9 @@ use super::objects::AT_ONCE;
 use super::prompts::{CanvasPoint, Meaning, Prompt};
 use super::suppress::{Corners, area, keep_best};
 use super::upsample::Upsampler;
-use super::{Look, Sam, milliseconds, took};
+use super::{Look, Sam, took};
 use crate::components::{Connectivity, Regions, Side};
+use crate::setting::milliseconds;
 
 /// A mask that passed.
 struct Found {

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use percept_backbone::image_processor::{ImageProcessor, Prepared};
 use percept_backbone::{Device, Tensor, Weights, compute_error, on_compute_threads};
-use percept_core::segment::{Image, SegmentInput, SegmentRequest, Segmentation, SegmentationKind, WholeKind};
+use percept_core::segment::{
+    Image, Label, SegmentInput, SegmentRequest, Segmentation, SegmentationKind, WholeKind,
+};
 use percept_core::{LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Segment, Timings};
 
 use crate::class_names::ClassNames;
@@ -120,6 +122,10 @@ impl Model<Segment> for SegFormer {
 
     fn precision(&self) -> Precision {
         self.precision
+    }
+
+    fn labels(&self) -> &[Label] {
+        self.names.labels()
     }
 }
 

@@ -1,15 +1,14 @@
 //! What a checkpoint says of its classes, and what it was made for.
 
 use percept_backbone::WeightsError;
+use percept_core::LocalModel;
 use percept_core::segment::{Label, SegmentationKind};
-use percept_core::{Error, LocalModel, Result};
 use serde_json::Value;
 
 /// The classes of a checkpoint and its purpose.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoint {
-    /// Names by number.
-    labels: Vec<String>,
+    labels: Vec<Label>,
     stuff: Stuff,
     /// What it was trained for.
     pub(crate) purpose: SegmentationKind,
@@ -40,7 +39,7 @@ impl Checkpoint {
     pub(crate) fn of(local: &LocalModel, config: &Value, in_parts: bool) -> Result<Self, WeightsError> {
         let labels = labels(config)?;
         let purpose = purpose(local, config, in_parts, labels.len());
-        let stuff = match (labels.len(), labels.first().map(|name| name.to_lowercase()).as_deref()) {
+        let stuff = match (labels.len(), labels.first().map(|label| label.name.to_lowercase()).as_deref()) {
             (133, Some("person")) => Stuff::CocoPanoptic,
             (150, Some(name)) if name.starts_with("wall") => Stuff::Ade20k,
             (19, Some("road")) => Stuff::Cityscapes,
@@ -64,18 +63,15 @@ impl Checkpoint {
         }
     }
 
+    /// All classes, by number.
+    pub(crate) fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
     /// A class with its name.
     pub(crate) fn label(&self, class: usize) -> Label {
-        let name = self.labels.get(class).cloned().unwrap_or_else(|| format!("LABEL_{class}"));
-        Label { id: class as u32, name }
+        self.labels[class].clone()
     }
-}
-
-/// The `config.json` of a snapshot.
-pub(crate) fn read_config(local: &LocalModel) -> Result<Value> {
-    let path = local.file("config.json")?;
-    let bytes = std::fs::read(path).map_err(|error| Error::input(path, error))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::input(path, error))
 }
 
 /// A count in a `config.json`, or the default of transformers where it is silent.
@@ -90,12 +86,15 @@ pub(crate) fn count(config: &Value, name: &str, default: usize) -> Result<usize,
 }
 
 /// `id2label` by number, or as many numbered names as `num_labels` says.
-fn labels(config: &Value) -> Result<Vec<String>, WeightsError> {
+fn labels(config: &Value) -> Result<Vec<Label>, WeightsError> {
     let Some(names) = config["id2label"].as_object() else {
-        let names = (0..count(config, "num_labels", 2)?).map(|class| format!("LABEL_{class}"));
-        return Ok(names.collect());
+        let label = |class: usize| Label { id: class as u32, name: format!("LABEL_{class}") };
+        return Ok((0..count(config, "num_labels", 2)?).map(label).collect());
     };
-    let name = |class: usize| names.get(&class.to_string())?.as_str().map(str::to_owned);
+    let name = |class: usize| {
+        let name = names.get(&class.to_string())?.as_str()?;
+        Some(Label { id: class as u32, name: name.to_owned() })
+    };
     (0..names.len()).map(name).collect::<Option<_>>().ok_or_else(|| {
         WeightsError::Format(format!(
             "config.json: `id2label` does not number its {} classes from 0",

@@ -4,21 +4,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use percept_backbone::image_processor::{Canvas, ImageProcessor, Prepared};
+use percept_backbone::on_compute_threads;
 use percept_backbone::{Device, Result as EngineResult, Tensor, Weights, WeightsError, compute_error};
-use percept_backbone::{on_compute_threads, open_device};
 use percept_core::segment::{
-    Image, Instance, SegmentInput, SegmentOptions, SegmentRequest, Segmentation, SegmentationKind, WholeKind,
+    Image, Instance, Label, SegmentInput, SegmentOptions, SegmentRequest, Segmentation, SegmentationKind,
+    WholeKind,
 };
 use percept_core::{
     Error, LocalModel, Model, Precision, Predicted, RawTensor, RawValues, Result, Runtime, Segment, Timings,
 };
 use serde_json::Value;
 
-use super::checkpoint::{Checkpoint, read_config};
+use super::checkpoint::Checkpoint;
 use super::instance::instances;
 use super::panoptic::panoptic;
 use super::semantic::{Part, semantic};
 use super::{Outputs, Projection, Recipe};
+use crate::refusal::refusal;
+use crate::setting::{configuration, device_and_precision, milliseconds};
 
 /// Side of the masks of which Mask2Former's image processor makes probabilities, whatever the network saw.
 const MASK2FORMER_SIDE: usize = 384;
@@ -60,18 +63,8 @@ struct Seen {
 impl<N: Network> Segmenter<N> {
     /// Loads a snapshot.
     pub(crate) fn load(local: &LocalModel, runtime: &Runtime) -> Result<Box<dyn Model<Segment>>> {
-        let device = open_device(runtime.device)?;
-        let precision = match runtime.precision {
-            Precision::Auto => Precision::F32,
-            named => named,
-        };
-        if !device.is_cpu() && precision != Precision::F32 {
-            return Err(Error::Argument {
-                message: format!("precision {precision} runs on the processor only"),
-                hint: Some("use `--precision f32`, or `--device cpu`".into()),
-            });
-        }
-        let config = read_config(local)?;
+        let (device, precision) = device_and_precision(runtime)?;
+        let config = configuration(local)?;
         let processor = ImageProcessor::open(local, N::IMAGE_PROCESSOR)?;
         let in_parts = cuts(local);
         let weights = Weights::open_safetensors(local, &device)?.in_precision(precision);
@@ -111,22 +104,12 @@ impl<N: Network> Segmenter<N> {
 
     /// How a picture is divided that was asked to be `request`.
     fn kind(&self, request: &SegmentRequest) -> Result<SegmentationKind> {
-        let refuse = |what: &str, hint: &str| {
-            Err(Error::Argument {
-                message: format!("`{}` divides whole pictures; it takes no {what}", self.id),
-                hint: Some(hint.into()),
-            })
-        };
         let kind = match request {
             SegmentRequest::Whole(WholeKind::Auto) => self.checkpoint.purpose,
             SegmentRequest::Whole(WholeKind::Panoptic) => SegmentationKind::Panoptic,
             SegmentRequest::Whole(WholeKind::Instance) => SegmentationKind::Instance,
             SegmentRequest::Whole(WholeKind::Semantic) => SegmentationKind::Semantic,
-            SegmentRequest::Objects { .. } => return refuse("points and boxes", "SAM and SAM 2 models do"),
-            SegmentRequest::Everything(_) => {
-                return refuse("request for everything without classes", "SAM and SAM 2 models do that");
-            }
-            SegmentRequest::Text(_) => return refuse("text", "CLIPSeg models do"),
+            other => return Err(refusal(&self.id, other)),
         };
         if self.in_parts && kind != SegmentationKind::Semantic {
             return Err(Error::Argument {
@@ -209,6 +192,10 @@ impl<N: Network> Model<Segment> for Segmenter<N> {
     fn precision(&self) -> Precision {
         self.precision
     }
+
+    fn labels(&self) -> &[Label] {
+        self.checkpoint.labels()
+    }
 }
 
 impl<N: Network> Segmenter<N> {
@@ -242,8 +229,4 @@ fn cuts(local: &LocalModel) -> bool {
         .or_else(|| Some(read("processor_config.json")?["image_processor"].take()))
         .unwrap_or_default();
     config["do_split_image"].as_bool().unwrap_or(false)
-}
-
-fn milliseconds(began: Instant) -> f64 {
-    began.elapsed().as_secs_f64() * 1e3
 }

@@ -15,13 +15,14 @@ pub use percept_segment::format::Rle;
 use percept_segment::{Refined, Tiled};
 use serde::Serialize;
 
-pub use percept_core::segment::{
-    Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt, Orientation,
-    PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation, SegmentationKind,
-    WholeKind,
-};
 pub use format::Format;
-pub use output::{Answers, Background, Rendered, Standing};
+pub use output::{Answers, Rendered, Standing, background};
+pub use percept_core::segment::{
+    Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt,
+    Orientation, PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation,
+    SegmentationKind, WholeKind,
+};
+pub use percept_media::draw::Background;
 pub use prompts::{mask_prompt, objects};
 
 use crate::load::{Loaded, load as load_model};
@@ -36,8 +37,8 @@ const TEXT: &str = "clipseg-rd64-refined";
 
 /// Extensions of files in folders that are taken for pictures.
 const EXTENSIONS: [&str; 17] = [
-    "bmp", "dib", "gif", "hdr", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif",
-    "tiff", "webp",
+    "bmp", "dib", "gif", "hdr", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm",
+    "tif", "tiff", "webp",
 ];
 
 /// Large pictures are seen in tiles.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use percept_core::segment::{Image, Instance, Mask, Orientation, Segmentation};
 use percept_core::{Error, Result};
-use percept_media::draw::{self, OverlayItem};
+use percept_media::draw::{self, Background, OverlayItem};
 use percept_media::picture::{self, PictureLimits, PictureSource};
 use percept_segment::format::{Coco, CocoMasks, LabelMe, LegendEntry, SegmentRecord, yolo};
 use serde::Serialize;
@@ -14,34 +14,23 @@ use super::Format;
 /// How far, in pixels, a polygon's lines may leave the outline that they simplify.
 const TOLERANCE: f64 = 0.5;
 
-/// What stands behind a cut-out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Background {
-    /// One colour.
-    Color([u8; 3]),
-    /// A picture: as large as needed to cover everything, cut evenly at the sides that are too long.
-    Picture(Image),
-}
-
-impl Background {
-    /// A colour by its CSS name or number (`white`, `#336699`), or the path of a picture.
-    ///
-    /// # Errors
-    /// [`Error::Argument`]: it is neither. [`Error::Input`]: the picture cannot be read.
-    pub fn parse(text: &str) -> Result<Self> {
-        if let Ok(color) = csscolorparser::parse(text) {
-            let [red, green, blue, _] = color.to_rgba8();
-            return Ok(Self::Color([red, green, blue]));
-        }
-        if !Path::new(text).exists() {
-            return Err(Error::Argument {
-                message: format!("`{text}` is neither a colour nor a picture"),
-                hint: Some("colours are those of CSS, such as white or #336699".into()),
-            });
-        }
-        let source = PictureSource::Path(text.into());
-        Ok(Self::Picture(picture::read(source, PictureLimits::default())?.0))
+/// What stands behind a cut-out: a colour by its CSS name or number (`white`, `#336699`), or the path of a picture.
+///
+/// # Errors
+/// [`Error::Argument`]: it is neither. [`Error::Input`]: the picture cannot be read.
+pub fn background(text: &str) -> Result<Background> {
+    if let Ok(color) = csscolorparser::parse(text) {
+        let [red, green, blue, _] = color.to_rgba8();
+        return Ok(Background::Color([red, green, blue]));
     }
+    if !Path::new(text).exists() {
+        return Err(Error::Argument {
+            message: format!("`{text}` is neither a colour nor a picture"),
+            hint: Some("colours are those of CSS, such as white or #336699".into()),
+        });
+    }
+    let source = PictureSource::Path(text.into());
+    Ok(Background::Picture(picture::read(source, PictureLimits::default())?.0))
 }
 
 /// Which picture masks and boxes are of.
@@ -112,10 +101,9 @@ impl<'a> Answers<'a> {
             Format::Instances => return Ok(Rendered::Folder(instances(masks)?)),
             Format::Cutout => {
                 let found = union(self.segmentation);
-                let cut = draw::cutout(self.image, &found, draw::Edge::AntiAliased, draw::Frame::Picture);
+                let cut = draw::cutout(self.image, &found, draw::Edge::AntiAliased);
                 picture::encode_png(&match background {
-                    Some(Background::Color(color)) => draw::composite(&cut, draw::Background::Color(*color))?,
-                    Some(Background::Picture(image)) => draw::composite(&cut, draw::Background::Picture(image))?,
+                    Some(background) => draw::composite(&cut, background)?,
                     None => cut,
                 })?
             }
@@ -179,7 +167,10 @@ fn instances(segmentation: &Segmentation) -> Result<Vec<(String, Vec<u8>)>> {
     let digits = segmentation.instances.len().to_string().len().max(3);
     let file = |instance: &Instance| {
         let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
-        let label = instance.label.as_ref().map_or("mask".into(), |label| label.name.chars().map(plain).take(60).collect::<String>());
+        let label = instance
+            .label
+            .as_ref()
+            .map_or("mask".into(), |label| label.name.chars().map(plain).take(60).collect::<String>());
         let name = format!("{:0digits$}-{label}.png", instance.id);
         Ok((name, picture::encode_mask_png(&instance.mask)?))
     };
@@ -191,12 +182,13 @@ fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
         Some(label) => format!("{} {:.2}", label.name, instance.score),
         None => format!("{} {:.2}", instance.id, instance.score),
     };
-    let labels: Vec<String> = segmentation.instances.iter().map(label).collect();
-    let items: Vec<OverlayItem<'_>> = std::iter::zip(&segmentation.instances, &labels)
-        .map(|(instance, label)| OverlayItem {
+    let items: Vec<OverlayItem<'_>> = segmentation
+        .instances
+        .iter()
+        .map(|instance| OverlayItem {
             mask: Some(&instance.mask),
             bounding_box: None,
-            label,
+            label: label(instance),
             color: instance.id as usize - 1,
         })
         .collect();
@@ -204,5 +196,6 @@ fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::argument(format!("this cannot be written as JSON: {error}")))
+    serde_json::to_vec(value)
+        .map_err(|error| Error::argument(format!("this cannot be written as JSON: {error}")))
 }
