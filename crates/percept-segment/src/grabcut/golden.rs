@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use percept_core::segment::{PointPrompt, SegmentOptions};
+use percept_core::segment::SegmentOptions;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ fn what_cannot_be_answered_is_an_error_with_a_hint() {
         assert!(error.hint().is_some(), "{error}");
     }
     let whole = SegmentInput { image: Arc::new(image()), options: Arc::default() };
-    assert!(GrabCut.predict(&[whole.clone()]).unwrap_err().hint().is_some());
+    assert!(GrabCut.predict(std::slice::from_ref(&whole)).unwrap_err().hint().is_some());
     assert!(GrabCut.raw(&whole).is_err());
     // One colour everywhere is no error.
     assert_eq!(answer(image(), vec![boxed([2.0, 2.0, 6.0, 6.0])]).unwrap().instances.len(), 1);

@@ -18,8 +18,8 @@ mod mixture;
 use std::time::Instant;
 
 use percept_core::segment::{
-    Candidate, Candidates, Image, Instance, Mask, ObjectPrompt, PointLabel, SegmentInput, SegmentRequest,
-    Segmentation, SegmentationKind,
+    Candidate, Candidates, Image, Instance, Mask, ObjectPrompt, PointLabel, PointPrompt, SegmentInput,
+    SegmentRequest, Segmentation, SegmentationKind,
 };
 use percept_core::{
     Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Segment, Timings,
@@ -102,9 +102,8 @@ fn check(image: &Image, prompt: &ObjectPrompt) -> Result<()> {
         return wrong("grabcut takes no mask as a prompt", "SAM and SAM 2.1 do");
     }
     let (width, height) = (image.width as f32, image.height as f32);
-    let outside = |point: &&percept_core::segment::PointPrompt| {
-        !((0.0..width).contains(&point.x) && (0.0..height).contains(&point.y))
-    };
+    let outside =
+        |point: &&PointPrompt| !((0.0..width).contains(&point.x) && (0.0..height).contains(&point.y));
     if let Some(point) = prompt.points.iter().find(outside) {
         let message = format!("point {},{} is not in the picture", point.x, point.y);
         return wrong(&message, &format!("the picture has {width} x {height} pixels"));
