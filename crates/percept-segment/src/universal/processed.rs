@@ -11,10 +11,14 @@ use super::{Outputs, Projection, Queries, Recipe, Segment};
 
 /// The picture of a fixture, as [`Projection`] has it for a canvas of `side` by `side`.
 fn padded(picture: [usize; 2], side: usize) -> Projection {
-    let longest = picture[0].max(picture[1]) as f64;
-    // Of `get_size_with_aspect_ratio`, for pictures whose longer edge comes to `side`.
-    let short = |edge: usize| (side as f64 * edge as f64 / longest) as usize;
-    Projection { input: [side; 2], shown: picture.map(short), picture }
+    // `get_size_with_aspect_ratio`, in its order of operations, for pictures whose longer edge is brought to `side`.
+    let (shortest, longest) = (picture[0].min(picture[1]) as f64, picture[0].max(picture[1]) as f64);
+    let raw = side as f64 * shortest / longest;
+    let edge = |edge: usize| match edge as f64 == shortest {
+        true => raw.round() as usize,
+        false => (raw * longest / shortest) as usize,
+    };
+    Projection { input: [side; 2], shown: picture.map(edge), picture }
 }
 
 /// Segments as the reference has them: a number for each pixel, -1 where there is none.
