@@ -167,3 +167,26 @@ per_isa! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_parts_of_the_whole() {
+        let (planes, input, output) = (3, [5, 7], [23, 11]);
+        let values: Vec<f32> = (0..planes * 35).map(|at| ((at * 37) % 101) as f32).collect();
+        for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic] {
+            let resize = Resize { filter, alignment: Alignment::Edges, input, output };
+            let mut whole = vec![0.0; planes * output[0] * output[1]];
+            resize.apply(&values, planes, &mut whole);
+            for rows in [0..1, 4..11, 11..23, 9..9] {
+                let mut band = vec![0.0; planes * rows.len() * output[1]];
+                resize.apply_rows(&values, planes, rows.clone(), &mut band);
+                let wanted = whole.chunks(output[0] * output[1]);
+                let wanted = wanted.flat_map(|plane| &plane[rows.start * output[1]..rows.end * output[1]]);
+                assert!(band.iter().eq(wanted), "{filter:?} {rows:?}");
+            }
+        }
+    }
+}
