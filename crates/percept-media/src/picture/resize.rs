@@ -1,7 +1,8 @@
 //! Pictures in other sizes.
 
-use fast_image_resize::images::{Image as Plane, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use percept_core::segment::Image;
 use percept_core::{Error, Result};
 
@@ -44,18 +45,23 @@ pub fn resize(image: &Image, width: u32, height: u32, filter: ResizeFilter) -> R
     if image.size() == (width, height) {
         return Ok(image.clone());
     }
+    let sizes = [image.size(), (width, height)];
+    let rgb = plane::<U8x3>(&image.rgb, sizes, filter)?;
+    let alpha = image.alpha.as_deref().map(|alpha| plane::<U8>(alpha, sizes, filter)).transpose()?;
+    Ok(Image { width, height, rgb, alpha })
+}
+
+/// Typed, so that only the code for these pixels is compiled.
+fn plane<P: PixelTrait>(bytes: &[u8], [old, new]: [(u32, u32); 2], filter: ResizeFilter) -> Result<Vec<u8>> {
+    let failed = |error: &dyn std::error::Error| Error::argument(format!("cannot resize: {error}"));
     // Colours are not weighted by opacity: what is transparent keeps its colours as they are.
     let options = ResizeOptions::new().resize_alg(filter.algorithm()).use_alpha(false);
-    let plane = |bytes: &[u8], kind: PixelType| -> Result<Vec<u8>> {
-        let failed = |error: &dyn std::error::Error| Error::argument(format!("cannot resize: {error}"));
-        let old = ImageRef::new(image.width, image.height, bytes, kind).map_err(|error| failed(&error))?;
-        let mut new = Plane::new(width, height, kind);
-        Resizer::new().resize(&old, &mut new, &options).map_err(|error| failed(&error))?;
-        Ok(new.into_vec())
-    };
-    let rgb = plane(&image.rgb, PixelType::U8x3)?;
-    let alpha = image.alpha.as_deref().map(|alpha| plane(alpha, PixelType::U8)).transpose()?;
-    Ok(Image { width, height, rgb, alpha })
+    let mut resized = vec![0; new.0 as usize * new.1 as usize * size_of::<P>()];
+    let source = TypedImageRef::<P>::from_buffer(old.0, old.1, bytes).map_err(|error| failed(&error))?;
+    let mut target =
+        TypedImage::<P>::from_buffer(new.0, new.1, &mut resized).map_err(|error| failed(&error))?;
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|error| failed(&error))?;
+    Ok(resized)
 }
 
 /// Columns and rows of a picture of `size` that shall have at most `limit` of either, of the same shape; never
