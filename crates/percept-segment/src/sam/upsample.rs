@@ -61,20 +61,29 @@ impl Upsampler {
     /// Of logits `[side, side]`, cut off at 0; `offset` is how far the cut-off moves to see how stable the mask is.
     pub(crate) fn mask(&self, logits: &[f32], offset: f32) -> Upsampled {
         let (side, height) = (self.side, self.rows.places.len());
+        let mut most = vec![f32::NEG_INFINITY; side];
+        for row in logits.chunks_exact(side) {
+            most.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(*value));
+        }
+        // An average of values below the lowest cut-off stays below it.
+        let is_below = |first: usize, weights: &[f32]| {
+            most[first..][..weights.len()].iter().all(|most| *most <= -offset)
+        };
+        let mut needed = vec![false; side];
+        for x in 0..self.columns.places.len() {
+            let (first, weights) = self.columns.taps(x);
+            if !is_below(first, weights) {
+                needed[first..][..weights.len()].fill(true);
+            }
+        }
         // Column by column of the logits, resized down the picture.
         let mut tall = vec![0.0_f32; side * height];
         let mut column = vec![0.0; side];
-        let mut most = vec![f32::NEG_INFINITY; side];
-        for (x, tall) in tall.chunks_exact_mut(height.max(1)).enumerate() {
-            for (value, row) in column.iter_mut().zip(logits.chunks_exact(side)) {
-                *value = row[x];
-                most[x] = most[x].max(*value);
-            }
-            if most[x] > -offset {
-                for (y, value) in tall.iter_mut().enumerate() {
-                    let (first, weights) = self.rows.taps(y);
-                    *value = weights.iter().zip(&column[first..]).map(|(weight, value)| weight * value).sum();
-                }
+        for (x, tall) in tall.chunks_exact_mut(height.max(1)).enumerate().filter(|(x, _)| needed[*x]) {
+            column.iter_mut().zip(logits.chunks_exact(side)).for_each(|(value, row)| *value = row[x]);
+            for (y, value) in tall.iter_mut().enumerate() {
+                let (first, weights) = self.rows.taps(y);
+                *value = weights.iter().zip(&column[first..]).map(|(weight, value)| weight * value).sum();
             }
         }
         let mut runs = Runs::default();
@@ -86,8 +95,7 @@ impl Upsampler {
         for x in 0..self.columns.places.len() {
             let (first, weights) = self.columns.taps(x);
             runs.outside(top);
-            // An average of values below the lowest cut-off stays below it.
-            if most[first..][..weights.len()].iter().all(|most| *most <= -offset) {
+            if is_below(first, weights) {
                 runs.outside(height);
             } else {
                 line.fill(0.0);
