@@ -95,7 +95,9 @@ impl Swin {
         for (stage, norm) in self.stages.iter().zip(&self.norms) {
             map = stage.forward(&map, self.window)?;
             if let Some(norm) = norm {
-                maps.push(norm.forward(&map.tokens)?.transpose(1, 2)?.contiguous()?.unflatten(2, map.size)?);
+                let tokens = norm.forward(&map.tokens)?.transpose(1, 2)?.contiguous()?;
+                let (batch, channels, _) = tokens.dims3()?;
+                maps.push(tokens.reshape((batch, channels, map.size[0], map.size[1]))?);
             }
             if let Some(merging) = &stage.merging {
                 map = merging.forward(&map)?;
@@ -113,19 +115,6 @@ impl Swin {
         let (_, _, rows, columns) = patches.dims4()?;
         let tokens = self.norm.forward(&patches.flatten_from(2)?.transpose(1, 2)?.contiguous()?)?;
         Ok(Map { tokens, size: [rows, columns] })
-    }
-}
-
-trait Unflatten {
-    fn unflatten(&self, dim: usize, size: [usize; 2]) -> Result<Tensor>;
-}
-
-impl Unflatten for Tensor {
-    /// One dimension becomes two.
-    fn unflatten(&self, dim: usize, size: [usize; 2]) -> Result<Tensor> {
-        let mut shape = self.dims().to_vec();
-        shape.splice(dim..=dim, size);
-        self.reshape(shape)
     }
 }
 
