@@ -213,11 +213,11 @@ pub struct CrossAttention {
 
 /// What both have in common: how projections divide into heads, and the output matrix.
 #[derive(Clone, Debug)]
-struct Heads {
-    output: Linear,
+pub(crate) struct Heads {
+    pub(crate) output: Linear,
     count: usize,
-    scale: f64,
-    precision: Precision,
+    pub(crate) scale: f64,
+    pub(crate) precision: Precision,
 }
 
 impl Attention {
@@ -326,85 +326,6 @@ impl Attention {
     }
 }
 
-/// Multi-head attention whose queries, keys and values come of three sources (with positions added to some of them, as
-/// in DETR and SAM), perhaps over fewer channels inside.
-#[derive(Clone, Debug)]
-pub struct SourcedAttention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    heads: Heads,
-}
-
-impl SourcedAttention {
-    /// Loads an attention over `dim` channels, `inner` inside, in `heads` heads.
-    pub fn load(
-        weights: &Weights,
-        names: AttentionNames,
-        [dim, inner]: [usize; 2],
-        heads: usize,
-    ) -> Result<Self, WeightsError> {
-        let linear = |name| Linear::load(&weights.at(name), dim, inner);
-        Ok(Self {
-            query: linear(names.query)?,
-            key: linear(names.key)?,
-            value: linear(names.value)?,
-            heads: Heads::load_narrowed(weights, names, [inner, dim], heads)?,
-        })
-    }
-
-    /// Of `[batch, queries, dim]` over keys and values `[batch, keys, dim]`, to `[batch, queries, dim]`. Queries, or keys
-    /// and values together, of batch 1 serve all items of the other.
-    pub fn forward(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
-        self.heads.output.forward(&self.mixed(queries, keys, values)?)
-    }
-
-    /// The same, added to `residual` in the shape of the output.
-    pub fn forward_onto(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        residual: &Tensor,
-    ) -> Result<Tensor> {
-        self.heads.output.forward_onto(&self.mixed(queries, keys, values)?, residual)
-    }
-
-    /// [`SourcedAttention::forward_onto`] with numbers added to the scores: `[batch or 1, heads or 1, queries, keys]`.
-    pub fn forward_biased_onto(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        bias: &Tensor,
-        residual: &Tensor,
-    ) -> Result<Tensor> {
-        let mixed = self.mixed_biased(queries, keys, values, Some(bias))?;
-        self.heads.output.forward_onto(&mixed, residual)
-    }
-
-    fn mixed(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
-        self.mixed_biased(queries, keys, values, None)
-    }
-
-    fn mixed_biased(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        bias: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let [q] = self.heads.parts(&self.query.forward(queries)?)?;
-        let [k] = self.heads.parts(&self.key.forward(keys)?)?;
-        let [v] = self.heads.parts(&self.value.forward(values)?)?;
-        let (items, tokens, heads, dim) = q.dims4()?;
-        let q = if items == 1 { q.broadcast_as((k.dim(0)?, tokens, heads, dim))? } else { q };
-        let Heads { scale, precision, .. } = self.heads;
-        let mixed = scaled_dot_product_attention(&q, &k, &v, scale, bias, See::All, precision)?;
-        mixed.flatten_from(2)
-    }
-}
-
 impl CrossAttention {
     /// Loads an attention over `dim` channels in `heads` heads. The matrices of keys and values meet all of a
     /// memory at once, however few rows the weights are for.
@@ -460,7 +381,7 @@ impl Heads {
     }
 
     /// Heads over `dim` channels whose output has `output`.
-    fn load_narrowed(
+    pub(crate) fn load_narrowed(
         weights: &Weights,
         names: AttentionNames,
         [dim, output]: [usize; 2],
@@ -484,7 +405,7 @@ impl Heads {
 
     /// Views of `N` projections that lie behind each other in `[batch, time, N * dim]`, each
     /// `[batch, time, heads, dim / heads]`.
-    fn parts<const N: usize>(&self, all: &Tensor) -> Result<[Tensor; N]> {
+    pub(crate) fn parts<const N: usize>(&self, all: &Tensor) -> Result<[Tensor; N]> {
         let (batch, time, width) = all.dims3()?;
         let all = all.reshape((batch, time, N, self.count, width / N / self.count))?;
         let parts = (0..N).map(|part| all.narrow(2, part, 1)?.squeeze(2)).collect::<Result<Vec<_>>>()?;

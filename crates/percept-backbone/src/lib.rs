@@ -33,6 +33,7 @@ mod norm;
 mod pool;
 mod relative;
 mod resample;
+mod sourced_attention;
 pub mod swin;
 pub mod vit;
 mod weights;
@@ -40,7 +41,7 @@ mod window;
 
 pub use activation::Activation;
 pub use attention::{
-    Attention, AttentionNames, CrossAttention, KeyValues, See, SourcedAttention, scaled_dot_product_attention,
+    Attention, AttentionNames, CrossAttention, KeyValues, See, scaled_dot_product_attention,
 };
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
@@ -66,6 +67,7 @@ pub use percept_kernels::{
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
+pub use sourced_attention::SourcedAttention;
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};
 

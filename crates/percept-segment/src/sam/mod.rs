@@ -9,6 +9,9 @@ mod everything;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod golden;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+mod golden_pictures;
 mod network;
 mod objects;
 mod prompts;
