@@ -7,10 +7,8 @@ pub(crate) mod decoder;
 mod encoder;
 mod everything;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod golden;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod golden_pictures;
 mod network;
 mod objects;
