@@ -90,12 +90,11 @@ def cases() -> dict[str, tuple[type, dict, str]]:
         {"do_resize": False, "crop_size": {"height": 12, "width": 33}},
         "flat",
     )
-    for number in (0, 1, 2, 3):
-        found[f"resample-{number}-down"] = (ViTImageProcessor, {"size": {"height": 17, "width": 31}, "resample": number}, "high")
-        found[f"resample-{number}-up"] = (ViTImageProcessor, {"size": {"height": 29, "width": 23}, "resample": number}, "tiny")
-    for number in (BOX, HAMMING):
-        found[f"resample-{number}-down"] = (ViTImageProcessorPil, {"size": {"height": 17, "width": 31}, "resample": number}, "high")
-        found[f"resample-{number}-up"] = (ViTImageProcessorPil, {"size": {"height": 29, "width": 23}, "resample": number}, "tiny")
+    down, up = {"size": {"height": 17, "width": 31}}, {"size": {"height": 29, "width": 23}}
+    for number in range(6):
+        kind = ViTImageProcessorPil if number in (BOX, HAMMING) else ViTImageProcessor
+        found[f"resample-{number}-down"] = (kind, down | {"resample": number}, "high")
+        found[f"resample-{number}-up"] = (kind, up | {"resample": number}, "tiny")
     found["within"] = (ViTImageProcessor, {"size": {"max_height": 30, "max_width": 50}}, "high")
     found["untouched"] = (ViTImageProcessor, {"do_resize": False}, "tiny")
     found["bytes"] = (ViTImageProcessor, small | {"do_rescale": False, "do_normalize": False}, "wide")
@@ -113,13 +112,14 @@ def sizes() -> list[dict]:
     drawn = random.Random(4)
     pictures = [(drawn.randint(20, 2500), drawn.randint(20, 2500)) for _ in range(60)]
     pictures += [(640, 480), (480, 640), (1333, 800), (800, 1333), (800, 800), (427, 640), (4000, 3000), (30, 2000)]
+    depth = {"size": {"height": 518, "width": 518}, "keep_aspect_ratio": True, "ensure_multiple_of": 14}
     rules = [
         (Mask2FormerImageProcessor, {}),
         (DetrImageProcessor, {}),
         (CLIPImageProcessor, {"do_center_crop": False}),
         (SamImageProcessor, {"do_pad": False}),
         (EomtImageProcessor, {}),
-        (DPTImageProcessor, {"size": {"height": 518, "width": 518}, "keep_aspect_ratio": True, "ensure_multiple_of": 14}),
+        (DPTImageProcessor, depth),
         (ViTImageProcessor, {"size": {"max_height": 700, "max_width": 500}}),
     ]
     found = []
@@ -150,12 +150,13 @@ def main() -> None:
     defaults = {kind.__name__: kind().to_dict() for kind in CLASSES}
     document = {"cases": listed, "defaults": defaults, "sizes": sizes()}
     # A line a case.
-    parts = [
-        f'"{key}": ' + ("[\n" if isinstance(value, list) else "{\n")
-        + ",\n".join(map(json.dumps, value) if isinstance(value, list) else (f'"{k}": {json.dumps(v)}' for k, v in value.items()))
-        + ("\n]" if isinstance(value, list) else "\n}")
-        for key, value in document.items()
-    ]
+    parts = []
+    for key, value in document.items():
+        if isinstance(value, list):
+            parts.append(f'"{key}": [\n' + ",\n".join(map(json.dumps, value)) + "\n]")
+        else:
+            lines = (f'"{name}": {json.dumps(one)}' for name, one in value.items())
+            parts.append(f'"{key}": {{\n' + ",\n".join(lines) + "\n}")
     (GOLDEN / "cases.json").write_text("{\n" + ",\n".join(parts) + "\n}\n")
 
 

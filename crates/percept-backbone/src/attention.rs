@@ -261,6 +261,24 @@ impl Attention {
         self.heads.mix(&queries, &keys, &values, see, residual)
     }
 
+    /// [`Attention::over_itself`] with numbers added to the scores: `bias` is `[batch or 1, heads or 1, time, time]`,
+    /// its last dimension the keys.
+    pub fn over_itself_biased(&self, x: &Tensor, bias: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.project_onto(&self.mixed(x, bias)?, residual)
+    }
+
+    /// [`Attention::over_itself_biased`] before the output matrix and without a residual: `[batch, time, dim]`.
+    pub fn mixed(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let [q, k, v] = self.heads.parts(&self.input.forward(x)?)?;
+        let Heads { scale, precision, .. } = self.heads;
+        scaled_dot_product_attention(&q, &k, &v, scale, Some(bias), See::All, precision)?.flatten_from(2)
+    }
+
+    /// The output matrix of what [`Attention::mixed`] gives, added to `residual`.
+    pub fn project_onto(&self, mixed: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.heads.output.forward_onto(mixed, residual)
+    }
+
     /// Of maps `[batch, height, width, dim]` with themselves, each in windows of `window` tokens a side or as a whole,
     /// added to `residual`. Tokens that fill up windows are zeros before the projections, and they are seen. Where
     /// there is a `stride`, queries are the largest of as many tokens down and across, and the map shrinks by it.

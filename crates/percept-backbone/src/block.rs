@@ -117,8 +117,24 @@ impl Block {
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_seeing(See::All, x)
+    }
+
+    /// As a layer of an encoder in which no position sees what comes after it.
+    pub fn forward_causal(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_seeing(See::Past, x)
+    }
+
+    fn forward_seeing(&self, see: See, x: &Tensor) -> Result<Tensor> {
         let normed = self.attention_norm.forward(x)?;
-        self.feed_forward(&self.attention.over_itself(&normed, See::All, x)?)
+        self.feed_forward(&self.attention.over_itself(&normed, see, x)?)
+    }
+
+    /// [`Block::forward`] with numbers added to the scores of the attention: `[batch or 1, heads or 1, time, time]`, the
+    /// last dimension the keys.
+    pub fn forward_biased(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let normed = self.attention_norm.forward(x)?;
+        self.feed_forward(&self.attention.over_itself_biased(&normed, bias, x)?)
     }
 
     /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use candle_core::{Device, Shape, Tensor};
+use percept_core::Precision;
 use percept_kernels::{
     Activation as KernelActivation, Arithmetic, ConvShape, ConvTransposeShape, Epilogue, PackedConv,
     PackedConvTranspose, Residual,
@@ -90,6 +91,36 @@ impl Conv2d {
     /// `[out]`.
     pub fn load(weights: &Weights, shape: ConvShape) -> Result<Self, WeightsError> {
         Self::read(weights, AnyShape::Conv(shape), None, Engine::of(weights.device()))
+    }
+
+    /// Loads `torch.nn.Linear`, `weight` `[out, in]` and, where it is there, `bias` `[out]`, as the convolution of
+    /// single pixels that it is.
+    pub fn load_pointwise(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
+        let weight = weights.get("weight", &[output, input])?;
+        let bias = match weights.has("bias") {
+            true => Some(weights.get("bias", &[output])?),
+            false => None,
+        };
+        let shape = ConvShape::square(output, input, 1);
+        weight
+            .reshape((output, input, 1, 1))
+            .and_then(|weight| Self::from_weight(&weight, bias.as_ref(), shape, weights.precision()))
+            .map_err(WeightsError::Engine)
+    }
+
+    /// From a weight as [`Conv2d::load`] reads it and a bias `[out]`.
+    pub fn from_weight(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        shape: ConvShape,
+        precision: Precision,
+    ) -> Result<Self> {
+        let shape = AnyShape::Conv(shape);
+        shape.check()?;
+        if weight.dims() != shape.weight() {
+            candle_core::bail!("conv2d: the weight is {:?}, {shape:?}", weight.dims());
+        }
+        Self::new(weight, bias, (shape, arithmetic(precision)), None, Engine::of(weight.device()))
     }
 
     /// Loads `torch.nn.Conv2d` and folds the normalisation after it into its weights.

@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod block;
+pub mod clip_text;
 mod conv;
 mod conv2d;
 mod cpu;
@@ -24,12 +25,16 @@ pub mod image_processor;
 mod linear;
 mod machine;
 pub mod mel;
+pub mod mit;
 mod mlp;
+mod multi_scale;
+mod nms;
 mod norm;
 mod pool;
 mod relative;
 mod resample;
 mod sourced_attention;
+pub mod swin;
 pub mod vit;
 mod weights;
 mod window;
@@ -52,14 +57,16 @@ pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
+pub use multi_scale::MultiScaleAttention;
+pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
-    Pool, Pooling,
+    Pool, Pooling, likeliest,
 };
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
-pub use resample::{resize, resize_by, resize_matrix};
+pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
 pub use sourced_attention::SourcedAttention;
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};

@@ -234,6 +234,16 @@ impl Embedding {
         Ok(Self { form, device: weights.device().clone() })
     }
 
+    /// Loads `weight` `[rows, dim]` of a vocabulary of which few are looked up at a time. On the processor it stays
+    /// where it is stored.
+    pub fn load_stored(weights: &Weights, rows: usize, dim: usize) -> Result<Self, WeightsError> {
+        if !weights.device().is_cpu() {
+            return Self::load(weights, rows, dim);
+        }
+        let form = Vectors::Stored(weights.table("weight", rows, dim)?);
+        Ok(Self { form, device: Device::Cpu })
+    }
+
     /// Loads `weight` `[rows, dim]` of a vocabulary, and the output projection `[.., dim]` to
     /// `[.., rows]` that shares it. On the processor the table is not in memory a second time.
     pub fn load_tied(weights: &Weights, rows: usize, dim: usize) -> Result<(Self, Linear), WeightsError> {

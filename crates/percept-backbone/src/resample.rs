@@ -30,6 +30,42 @@ pub fn resize_matrix(input: usize, output: usize, filter: Filter, alignment: Ali
     Resize { filter, alignment, input: [input; 2], output: [output; 2] }.matrix(0)
 }
 
+/// [`resize`] of planes `[planes, height, width]` a few rows at a time, for outputs that are too large to be in memory at
+/// once. `band(first, rows)` is called for consecutive bands from the top, with the number of their first row and
+/// `[planes, rows, width]`. It runs on the processor.
+pub fn resize_in_bands(
+    planes: &Tensor,
+    size: [usize; 2],
+    filter: Filter,
+    alignment: Alignment,
+    mut band: impl FnMut(usize, &[f32]),
+) -> Result<()> {
+    /// Values in a band, about: they stay in the second-level cache of a few processors.
+    const BAND: usize = 1 << 20;
+    let (count, height, width) = planes.dims3()?;
+    let resize = checked(filter, alignment, [height, width], size)?;
+    let input = planes.flatten_all()?.to_vec1::<f32>()?;
+    let together = (BAND / (count * size[1]).max(1)).clamp(1, size[0]);
+    let mut values = vec![0.0; count * together * size[1]];
+    for first in (0..size[0]).step_by(together) {
+        let rows = together.min(size[0] - first);
+        let values = &mut values[..count * rows * size[1]];
+        resize.apply_rows(&input, count, first..first + rows, values);
+        band(first, values);
+    }
+    Ok(())
+}
+
+fn checked(filter: Filter, alignment: Alignment, input: [usize; 2], output: [usize; 2]) -> Result<Resize> {
+    if input[0] * input[1] * output[0] * output[1] == 0 {
+        candle_core::bail!("resize: {input:?} to {output:?} pixels");
+    }
+    if filter == Filter::Nearest && alignment == Alignment::Corners {
+        candle_core::bail!("resize: the nearest pixel knows no corners");
+    }
+    Ok(Resize { filter, alignment, input, output })
+}
+
 pub(crate) fn resize_on(
     x: &Tensor,
     size: [usize; 2],
@@ -38,13 +74,7 @@ pub(crate) fn resize_on(
     engine: Engine,
 ) -> Result<Tensor> {
     let (batch, channels, height, width) = x.dims4()?;
-    let resize = Resize { filter, alignment, input: [height, width], output: size };
-    if height * width * size[0] * size[1] == 0 {
-        candle_core::bail!("resize: {:?} to {size:?} pixels", x.dims());
-    }
-    if filter == Filter::Nearest && alignment == Alignment::Corners {
-        candle_core::bail!("resize: the nearest pixel knows no corners");
-    }
+    let resize = checked(filter, alignment, [height, width], size)?;
     let shape = (batch, channels, size[0], size[1]);
     if engine == Engine::Candle {
         let matrix =

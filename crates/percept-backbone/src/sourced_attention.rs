@@ -51,14 +51,37 @@ impl SourcedAttention {
         self.heads.output.forward_onto(&self.mixed(queries, keys, values)?, residual)
     }
 
+    /// [`SourcedAttention::forward_onto`] with numbers added to the scores: `[batch or 1, heads or 1, queries, keys]`.
+    pub fn forward_biased_onto(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        bias: &Tensor,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
+        let mixed = self.mixed_biased(queries, keys, values, Some(bias))?;
+        self.heads.output.forward_onto(&mixed, residual)
+    }
+
     fn mixed(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+        self.mixed_biased(queries, keys, values, None)
+    }
+
+    fn mixed_biased(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let [q] = self.heads.parts(&self.query.forward(queries)?)?;
         let [k] = self.heads.parts(&self.key.forward(keys)?)?;
         let [v] = self.heads.parts(&self.value.forward(values)?)?;
         let (items, tokens, heads, dim) = q.dims4()?;
         let q = if items == 1 { q.broadcast_as((k.dim(0)?, tokens, heads, dim))? } else { q };
         let Heads { scale, precision, .. } = self.heads;
-        let mixed = scaled_dot_product_attention(&q, &k, &v, scale, None, See::All, precision)?;
+        let mixed = scaled_dot_product_attention(&q, &k, &v, scale, bias, See::All, precision)?;
         mixed.flatten_from(2)
     }
 }

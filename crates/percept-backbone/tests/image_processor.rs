@@ -41,7 +41,7 @@ fn pictures_are_prepared_as_the_reference_does() {
     let (document, pictures) = (document(), pictures());
     let bytes = read("prepared.safetensors");
     let wanted = SafeTensors::deserialize(&bytes).unwrap();
-    let mut worst: BTreeMap<String, f32> = BTreeMap::new();
+    let mut cases = 0;
     for (name, case) in document["cases"].as_object().unwrap() {
         let processor = ImageProcessor::of(&case["config"], &class(&case["class"])).unwrap();
         let parts = processor.prepare_parts(&pictures[case["picture"].as_str().unwrap()]).unwrap();
@@ -51,12 +51,13 @@ fn pictures_are_prepared_as_the_reference_does() {
         let numbers = wanted.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
         let found = parts.iter().flat_map(|part| &part.pixels);
         let error = found.zip(numbers).map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f32::max);
-        worst.insert(name.clone(), error / grey_level(&processor));
+        let levels = error / grey_level(&processor);
+        // Equal to torchvision to the last bit; a grey level from Pillow, which the box and Hamming's filter come from.
+        let pillow = case["class"].as_str().unwrap().ends_with("Pil");
+        assert!(levels <= if pillow { 1.001 } else { 0.0 }, "{name}: {levels} grey levels");
+        cases += 1;
     }
-    assert!(worst.len() >= 35);
-    let far = worst.iter().filter(|(_, levels)| **levels > 1.001).collect::<Vec<_>>();
-    eprintln!("{worst:#?}");
-    assert!(far.is_empty(), "grey levels off: {far:?}");
+    assert_eq!(cases, 41);
 }
 
 /// `...Pil` says which code made the fixture, not what a snapshot says.

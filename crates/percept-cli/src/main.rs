@@ -38,6 +38,7 @@ fn main() -> process::ExitCode {
 
 fn dispatch(command: Command) -> percept::Result<ExitCode> {
     match command {
+        Command::Segment(arguments) => commands::segment::run(&arguments),
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),

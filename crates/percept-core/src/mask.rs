@@ -121,6 +121,90 @@ impl Mask {
         if union == 0 { 0.0 } else { common as f64 / union as f64 }
     }
 
+    /// The pixels that are in either.
+    ///
+    /// # Panics
+    /// If the masks are of pictures of different sizes.
+    pub fn union(&self, other: &Self) -> Self {
+        assert_eq!((self.width, self.height), (other.width, other.height), "masks of one picture");
+        let mut all: Vec<(u64, u64)> = self.runs().chain(other.runs()).collect();
+        all.sort_unstable();
+        Self::from_runs(self.width, self.height, all)
+    }
+
+    /// The part inside the rectangle from (`left`, `top`), `width` by `height` pixels, cut to the picture, as a mask
+    /// of that rectangle.
+    pub fn cropped(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
+        let (left, top) = (left.min(self.width), top.min(self.height));
+        let (width, height) = (width.min(self.width - left), height.min(self.height - top));
+        let bottom = top + height;
+        let pieces = self.column_runs().filter_map(|(column, start, end)| {
+            let (start, end) = (start.max(top), end.min(bottom));
+            let inside = (left..left + width).contains(&column) && start < end;
+            inside.then(|| (column - left, start - top, end - top))
+        });
+        Self::from_column_runs(width, height, pieces)
+    }
+
+    /// This mask as a part of a larger picture of `width` by `height` pixels, its upper left corner at
+    /// (`left`, `top`); what does not fit is cut off.
+    pub fn pasted(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
+        let pieces = self.column_runs().filter_map(|(column, start, end)| {
+            let (column, start, end) = (column + left, start + top, (end + top).min(height));
+            (column < width && start < end).then_some((column, start, end))
+        });
+        Self::from_column_runs(width, height, pieces)
+    }
+
+    /// The runs inside, cut at the ends of columns: column, first row, and the row behind the last.
+    fn column_runs(&self) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
+        let rows = u64::from(self.height).max(1);
+        self.runs().flat_map(move |(start, end)| {
+            (start / rows..=(end - 1) / rows).map(move |column| {
+                let first = column * rows;
+                (column as u32, (start.max(first) - first) as u32, (end.min(first + rows) - first) as u32)
+            })
+        })
+    }
+
+    fn from_column_runs(width: u32, height: u32, pieces: impl Iterator<Item = (u32, u32, u32)>) -> Self {
+        let place = |column: u32, row: u32| u64::from(column) * u64::from(height) + u64::from(row);
+        Self::from_runs(
+            width,
+            height,
+            pieces.map(|(column, start, end)| (place(column, start), place(column, end))),
+        )
+    }
+
+    /// Of runs by their start; they may overlap.
+    fn from_runs(width: u32, height: u32, runs: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let (mut counts, mut at) = (vec![0], 0);
+        for (start, end) in runs {
+            if start > at {
+                // Outside up to the start, unless the mask begins there.
+                if at == 0 && counts.len() == 1 {
+                    counts[0] = start as u32
+                } else {
+                    counts.push((start - at) as u32)
+                }
+                counts.push((end - start) as u32);
+            } else if end > at {
+                let more = (end - at) as u32;
+                if counts.len() == 1 {
+                    counts.push(more)
+                } else {
+                    *counts.last_mut().expect("it has a first") += more
+                }
+            }
+            at = at.max(end);
+        }
+        let all = u64::from(width) * u64::from(height);
+        if all > at {
+            if counts.len() == 1 { counts[0] = all as u32 } else { counts.push((all - at) as u32) }
+        }
+        Self { width, height, counts }
+    }
+
     /// The runs inside, as half-open ranges of positions in column order.
     fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut at = 0;
@@ -178,6 +262,20 @@ mod tests {
         assert_eq!(a.iou(&b), 2.0 / 6.0);
         assert_eq!(a.iou(&a), 1.0);
         assert_eq!(Mask::empty(3, 2).iou(&Mask::empty(3, 2)), 0.0);
+    }
+
+    #[test]
+    fn masks_are_joined_cut_and_pasted() {
+        let (a, b) = (drawn(&["##..", "#...", "...."]), drawn(&[".#..", ".#.#", "...#"]));
+        assert_eq!(a.union(&b), drawn(&["##..", "##.#", "...#"]));
+        assert_eq!(Mask::empty(4, 3).union(&b), b);
+        assert_eq!(Mask::empty(4, 3).union(&Mask::empty(4, 3)), Mask::empty(4, 3));
+        let whole = drawn(&["####", "####", "####"]);
+        assert_eq!(whole.union(&a), whole);
+        assert_eq!(b.cropped(1, 1, 9, 2), drawn(&["#.#", "..#"]));
+        assert_eq!(b.cropped(1, 1, 9, 2).pasted(1, 1, 4, 3), drawn(&["....", ".#.#", "...#"]));
+        assert_eq!(whole.pasted(2, 1, 4, 3), drawn(&["....", "..##", "..##"]));
+        assert_eq!(whole.cropped(0, 0, 2, 3), drawn(&["##", "##", "##"]));
     }
 
     #[test]

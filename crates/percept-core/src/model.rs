@@ -1,5 +1,6 @@
 //! What a model is: something that turns inputs of one task into outputs of that task.
 
+use crate::segment::Label;
 use crate::{LocalModel, Precision, Result, Runtime, Task};
 
 /// A loaded model.
@@ -21,6 +22,11 @@ pub trait Model<T: Task>: Send + Sync {
 
     /// The precision that really runs, after `auto` was decided.
     fn precision(&self) -> Precision;
+
+    /// The classes that it knows; none where its answers have no classes.
+    fn labels(&self) -> &[Label] {
+        &[]
+    }
 }
 
 /// An output and the time that it took.

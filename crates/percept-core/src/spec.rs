@@ -32,7 +32,11 @@ pub struct ModelSpec {
     /// One line for people.
     #[serde(default)]
     pub description: String,
-    /// Where the files come from, in order of preference.
+    /// Whether it is a part of this program, without files.
+    #[serde(default)]
+    pub built_in: bool,
+    /// Where the files come from, in order of preference. None for what is built in.
+    #[serde(default)]
     pub source: Vec<Source>,
 }
 
@@ -87,6 +91,9 @@ pub enum SourceKind {
     Package,
     /// A folder that the user named.
     Directory,
+    /// A part of this program.
+    #[serde(rename = "built-in")]
+    BuiltIn,
 }
 
 /// A model whose files are on disk and verified.
@@ -106,7 +113,8 @@ pub struct LocalModel {
     pub identifiers: Vec<String>,
     /// File name to path.
     pub files: BTreeMap<String, PathBuf>,
-    /// SHA-256 of the weights: of the file, or of the concatenated hex digests of the files by name.
+    /// SHA-256 of the weights: of the file, or of the concatenated hex digests of the files by name. Empty for what
+    /// is built in.
     pub sha256: String,
 }
 

@@ -31,6 +31,44 @@ pub fn atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<
     })
 }
 
+/// Writes files of these names into a folder, which then holds exactly these or is untouched.
+///
+/// A folder that is there is replaced with all that it holds; missing ones above it are created.
+///
+/// # Errors
+/// [`Error::Output`] with a hint, as [`atomic`].
+pub fn folder(path: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
+    write_folder(path, files).map_err(|cause| Error::Output {
+        path: path.to_path_buf(),
+        hint: hint(&cause),
+        cause: cause.into(),
+    })
+}
+
+fn write_folder(path: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
+    let target = follow_link(path)?;
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".percept-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let new = builder.tempdir_in(parent)?;
+    for (name, bytes) in files {
+        fs::write(new.path().join(name), bytes)?;
+    }
+    // A rename replaces an empty folder only: what is there steps aside until the new one stands.
+    let old = builder.tempdir_in(parent)?;
+    if target.is_dir() {
+        fs::rename(&target, old.path().join("old"))?;
+    }
+    // What is dropped behind it finds nothing to remove.
+    fs::rename(new.path(), &target)
+}
+
 fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let target = follow_link(path)?;
     let existing = match fs::metadata(&target) {
@@ -108,7 +146,7 @@ fn hint(error: &io::Error) -> Option<String> {
             "choose a place that you may write to with `--output`"
         }
         ErrorKind::IsADirectory => "name a file, or remove the folder",
-        ErrorKind::NotADirectory => "a part of the path is a file, not a folder",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "a part of the path is a file, not a folder",
         ErrorKind::InvalidFilename => "choose a shorter or plainer name",
         _ => return None,
     };
@@ -122,6 +160,19 @@ mod tests {
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_folder_is_replaced_with_all_that_it_holds() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a/pieces");
+        folder(&path, &[("1.png".into(), vec![1]), ("2.png".into(), vec![2])]).unwrap();
+        folder(&path, &[("3.png".into(), vec![3])]).unwrap();
+        assert_eq!(names(&path), ["3.png"]);
+        assert_eq!(names(&place.path().join("a")), ["pieces"]);
+        fs::write(place.path().join("file"), []).unwrap();
+        let error = folder(&place.path().join("file/pieces"), &[]).unwrap_err();
+        assert!(error.hint().is_some(), "{}", error.chain());
     }
 
     #[test]

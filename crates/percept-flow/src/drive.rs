@@ -1,7 +1,7 @@
 //! The road of an item: a thread reads ahead, the caller's thread predicts, a thread writes in order.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -244,10 +244,11 @@ fn fail(summary: &mut Summary, failure: Failure, ending: &Ending<'_>, observer: 
 }
 
 fn output_error(item: &Item, cause: percept_core::Cause) -> Error {
-    let path = match item.outputs.first() {
-        Some(OutputTarget::File(path) | OutputTarget::Stream(path)) => path.clone(),
-        Some(OutputTarget::Stdout) | None => PathBuf::from("-"),
-    };
+    let path = item
+        .outputs
+        .first()
+        .and_then(OutputTarget::path)
+        .map_or_else(|| PathBuf::from("-"), Path::to_path_buf);
     Error::Output { path, cause, hint: None }
 }
 

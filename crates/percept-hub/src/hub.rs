@@ -40,6 +40,7 @@ pub(crate) struct Wanted {
 pub(crate) enum Target {
     Directory(String, PathBuf),
     Sourced(Wanted),
+    BuiltIn(ModelSpec),
 }
 
 impl Hub {
@@ -72,12 +73,24 @@ impl Hub {
         match self.target(Some(task), name)? {
             Target::Directory(id, folder) => self.directory(id, &folder),
             Target::Sourced(wanted) => self.obtain(&wanted),
+            Target::BuiltIn(spec) => Ok(LocalModel {
+                id: spec.name,
+                kind: SourceKind::BuiltIn,
+                source: "built-in".into(),
+                revision: None,
+                license: Some(spec.license),
+                identifiers: vec![spec.arch],
+                files: BTreeMap::new(),
+                sha256: String::new(),
+            }),
         }
     }
 
     /// What was typed.
     pub(crate) fn target(&self, task: Option<&str>, name: Option<&str>) -> Result<Target> {
-        let sourced = |spec: &ModelSpec| Ok(Target::Sourced(Wanted::of(spec)));
+        let sourced = |spec: &ModelSpec| {
+            Ok(if spec.built_in { Target::BuiltIn(spec.clone()) } else { Target::Sourced(Wanted::of(spec)) })
+        };
         let Some(name) = name else {
             let task = task.ok_or_else(|| Error::argument("neither a model nor a task is named"))?;
             return sourced(self.registry.default_for(task)?);

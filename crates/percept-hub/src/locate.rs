@@ -59,7 +59,7 @@ impl Hub {
                 let source = wanted.sources.iter().find(|source| source.label() == locked.source)?;
                 Package::new(&self.options.home, source, source.package.as_ref()?).folder().to_owned()
             }
-            SourceKind::Directory => return None,
+            SourceKind::Directory | SourceKind::BuiltIn => return None,
         };
         let files: BTreeMap<_, _> =
             locked.files.keys().map(|name| (name.clone(), folder.join(name))).collect();

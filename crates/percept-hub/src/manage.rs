@@ -45,7 +45,11 @@ impl Hub {
 
     /// One model, with its files.
     pub fn show(&self, name: &str) -> Result<ModelSummary> {
-        Ok(self.summary(&self.sourced(name)?, &self.lock.read()?))
+        let wanted = match self.target(None, Some(name))? {
+            Target::BuiltIn(spec) => Wanted::of(&spec),
+            _ => self.sourced(name)?,
+        };
+        Ok(self.summary(&wanted, &self.lock.read()?))
     }
 
     /// Makes sure that a model is here.
@@ -83,7 +87,7 @@ impl Hub {
     pub fn verify(&self, name: Option<&str>) -> Result<Vec<VerifiedModel>> {
         let contents = self.lock.read()?;
         let Some(name) = name else {
-            let here = self.list(None)?.into_iter().filter(|summary| summary.here);
+            let here = self.list(None)?.into_iter().filter(|summary| summary.path.is_some());
             return here.map(|summary| self.verify_one(&self.sourced(&summary.name)?, &contents)).collect();
         };
         Ok(vec![self.verify_one(&self.sourced(name)?, &contents)?])
@@ -154,6 +158,7 @@ impl Hub {
         match self.target(None, Some(name))? {
             Target::Directory(_, folder) => Ok(folder),
             Target::Sourced(wanted) => Ok(self.here(&wanted, &self.lock.read()?)?.folder),
+            Target::BuiltIn(spec) => Err(built_in(&spec.name)),
         }
     }
 
@@ -164,6 +169,7 @@ impl Hub {
     fn sourced(&self, name: &str) -> Result<Wanted> {
         match self.target(None, Some(name))? {
             Target::Sourced(wanted) => Ok(wanted),
+            Target::BuiltIn(spec) => Err(built_in(&spec.name)),
             Target::Directory(..) => Err(Error::Argument {
                 message: format!("`{name}` is a folder; percept keeps no models there"),
                 hint: Some("a folder is used as it is: `--model DIR`".into()),
@@ -186,13 +192,20 @@ impl Hub {
             default: spec.is_some_and(|spec| spec.default),
             description: spec.map(|spec| spec.description.clone()).unwrap_or_default(),
             sources: wanted.sources.iter().map(Label::label).collect(),
-            here: located.is_some(),
+            here: located.is_some() || spec.is_some_and(|spec| spec.built_in),
             bytes: located.as_ref().map(size_of),
             source: located.as_ref().map(|located| located.source.clone()),
             revision: located.as_ref().and_then(|located| located.revision.clone()),
             path: located.map(|located| located.folder),
             files,
         }
+    }
+}
+
+fn built_in(id: &str) -> Error {
+    Error::Argument {
+        message: format!("`{id}` is a part of this program and has no files"),
+        hint: Some(format!("use it with `--model {id}`")),
     }
 }
 

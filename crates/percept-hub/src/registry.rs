@@ -128,8 +128,8 @@ fn check(name: &str, spec: &ModelSpec) -> Result<(), String> {
     if spec.task.is_empty() || spec.arch.is_empty() || spec.license.is_empty() {
         return Err("lacks a task, an architecture or a licence".into());
     }
-    if spec.source.is_empty() {
-        return Err("has no source".into());
+    if spec.source.is_empty() != spec.built_in {
+        return Err("has no source, or is built in and has one".into());
     }
     spec.source.iter().try_for_each(check_source)
 }

@@ -2,6 +2,8 @@
 //!
 //! Each input row is resized once, kept for as long as output rows need it, and mixed with its neighbours.
 
+use std::ops::Range;
+
 use crate::gather::Taps;
 use crate::isa::isa;
 use crate::math::{mul_add, per_isa};
@@ -67,10 +69,20 @@ impl Resize {
     /// If a length does not fit, the input has no pixels but the output has, or [`Filter::Nearest`] is to
     /// align corners.
     pub fn apply(&self, input: &[f32], planes: usize, out: &mut [f32]) {
+        self.apply_rows(input, planes, 0..self.output[0], out);
+    }
+
+    /// Only some rows of the output, into `out[planes, wanted, columns]`: what is made from a large one need not be
+    /// in memory at once.
+    ///
+    /// # Panics
+    /// As [`Resize::apply`], and if the output has no such rows.
+    pub fn apply_rows(&self, input: &[f32], planes: usize, wanted: Range<usize>, out: &mut [f32]) {
         let [height, width] = self.input;
         let [rows, columns] = self.output;
         assert_eq!(input.len(), planes * height * width, "input: planes x height x width is wanted");
-        assert_eq!(out.len(), planes * rows * columns, "out: the output's size is wanted");
+        assert!(wanted.start <= wanted.end && wanted.end <= rows, "rows outside the output");
+        assert_eq!(out.len(), planes * wanted.len() * columns, "out: the output's size is wanted");
         if out.is_empty() {
             return;
         }
@@ -84,17 +96,17 @@ impl Resize {
         let [row_places, column_places] = place_buffers.each_mut().map(|bytes| &*cast_mut::<u32>(bytes));
         let along = Taps::new(column_places, column_weights, columns);
         let isa = isa();
-        let band = (PART / columns).clamp(1, rows);
-        let bands = rows.div_ceil(band);
+        let band = (PART / columns).clamp(1, wanted.len());
+        let bands = wanted.len().div_ceil(band);
         let shared = SharedOut::new(out);
-        parallel::for_each(planes * bands, planes * rows * columns * 2 * taps, &|task| {
-            let (plane, first) = (task / bands, task % bands * band);
+        parallel::for_each(planes * bands, planes * wanted.len() * columns * 2 * taps, &|task| {
+            let (plane, first) = (task / bands, wanted.start + task % bands * band);
             let from = &input[plane * height * width..][..height * width];
             let mut buffer = Scratch::floats(MAX_TAPS * columns);
             let lines = buffer.as_floats();
             // Which input row each line holds. Rows that are wanted together are at most `taps` apart.
             let mut held = [usize::MAX; MAX_TAPS];
-            for y in first..rows.min(first + band) {
+            for y in first..wanted.end.min(first + band) {
                 let mut weights = [0.0; MAX_TAPS];
                 let mut at = [0; MAX_TAPS];
                 for tap in 0..taps {
@@ -107,8 +119,9 @@ impl Resize {
                     }
                     (at[tap], weights[tap]) = (slot * columns, row_weights[tap * rows + y]);
                 }
+                let line = plane * wanted.len() + y - wanted.start;
                 // SAFETY: each row is one task's.
-                let out = unsafe { shared.part((plane * rows + y) * columns, columns) };
+                let out = unsafe { shared.part(line * columns, columns) };
                 mix(isa, taps, lines, at, weights, out);
             }
         });
@@ -150,6 +163,29 @@ per_isa! {
                     let near = mul_add::<FMA>(wb, *b, wc * c);
                     *out = mul_add::<FMA>(wa, *a, mul_add::<FMA>(wd, *d, near));
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_parts_of_the_whole() {
+        let (planes, input, output) = (3, [5, 7], [23, 11]);
+        let values: Vec<f32> = (0..planes * 35).map(|at| ((at * 37) % 101) as f32).collect();
+        for filter in [Filter::Nearest, Filter::Bilinear, Filter::Bicubic] {
+            let resize = Resize { filter, alignment: Alignment::Edges, input, output };
+            let mut whole = vec![0.0; planes * output[0] * output[1]];
+            resize.apply(&values, planes, &mut whole);
+            for rows in [0..1, 4..11, 11..23, 9..9] {
+                let mut band = vec![0.0; planes * rows.len() * output[1]];
+                resize.apply_rows(&values, planes, rows.clone(), &mut band);
+                let wanted = whole.chunks(output[0] * output[1]);
+                let wanted = wanted.flat_map(|plane| &plane[rows.start * output[1]..rows.end * output[1]]);
+                assert!(band.iter().eq(wanted), "{filter:?} {rows:?}");
             }
         }
     }

@@ -1,9 +1,16 @@
-//! Reads and writes media: sound of any common container and codec to 16 kHz mono, and raw tensors
-//! to safetensors.
+//! Reads and writes media: sound of any common container and codec to 16 kHz mono, pictures of the common
+//! formats to upright 8-bit sRGB and back, drawings over pictures, and raw tensors to safetensors.
 //!
-//! Start with [`sound::read`]. With the cargo feature `video`, FFmpeg decodes what the built-in
+//! Start with [`sound::read`] or [`picture::read`]. With the cargo feature `video`, FFmpeg decodes what the built-in
 //! decoders do not know.
 #![forbid(unsafe_code)]
 
+pub mod draw;
+mod magic;
+pub mod picture;
 pub mod raw;
 pub mod sound;
+mod source;
+mod srgb;
+
+pub use source::Source;

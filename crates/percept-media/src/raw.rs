@@ -1,11 +1,11 @@
-//! Raw tensors to a safetensors file, as `--raw` writes them.
+//! Raw tensors to a safetensors file and back, as `--raw` writes them.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use percept_core::{Cause, Error, RawTensor, RawValues, Result, write};
-use safetensors::{Dtype, View};
+use safetensors::{Dtype, SafeTensors, View};
 
 /// Writes `tensors` to a safetensors file at `path`, whole or not at all.
 ///
@@ -16,6 +16,36 @@ pub fn write(path: &Path, tensors: &[RawTensor]) -> Result<()> {
     let bytes =
         serialize(tensors).map_err(|cause| Error::Output { path: path.to_path_buf(), cause, hint: None })?;
     write::atomic(path, &bytes)
+}
+
+/// Reads the tensors of a safetensors file that are 32-bit floats or 64-bit integers, by name.
+///
+/// # Errors
+/// [`Error::Input`]: the file cannot be read or is no safetensors.
+pub fn read(path: &Path) -> Result<Vec<RawTensor>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::input(path, error))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::Input {
+        path: path.to_path_buf(),
+        cause: error.into(),
+        hint: Some("it should be a file that `--raw` wrote".into()),
+    })?;
+    let mut names: Vec<&str> = file.names();
+    names.sort_unstable();
+    let tensors = names.into_iter().filter_map(|name| {
+        let tensor = file.tensor(name).ok()?;
+        let (bytes, shape) = (tensor.data(), tensor.shape().to_vec());
+        let values = match tensor.dtype() {
+            Dtype::F32 => {
+                RawValues::F32(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            }
+            Dtype::I64 => {
+                RawValues::I64(bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
+            }
+            _ => return None,
+        };
+        Some(RawTensor { name: name.to_owned(), shape, values })
+    });
+    Ok(tensors.collect())
 }
 
 fn serialize(tensors: &[RawTensor]) -> Result<Vec<u8>, Cause> {
@@ -71,8 +101,6 @@ impl View for Bytes<'_> {
 
 #[cfg(test)]
 mod tests {
-    use safetensors::SafeTensors;
-
     use super::*;
 
     fn tensor(name: &str, shape: &[usize], values: RawValues) -> RawTensor {
@@ -98,6 +126,10 @@ mod tests {
         let sequences = read.tensor("sequences").unwrap();
         assert_eq!(sequences.dtype(), Dtype::I64);
         assert_eq!(sequences.data()[8..], 50_257_i64.to_le_bytes());
+        let [logits, sequences, nothing] = tensors;
+        assert_eq!(super::read(&path).unwrap(), [logits, nothing, sequences]);
+        std::fs::write(&path, b"no tensors").unwrap();
+        assert!(super::read(&path).unwrap_err().hint().is_some());
     }
 
     #[test]

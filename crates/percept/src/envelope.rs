@@ -51,7 +51,8 @@ pub struct ModelCard {
     kind: SourceKind,
     source: String,
     revision: Option<String>,
-    sha256: String,
+    /// None for what is a part of this program.
+    sha256: Option<String>,
     license: Option<String>,
     architecture: &'static str,
 }
@@ -65,7 +66,7 @@ impl ModelCard {
             kind: local.kind,
             source: local.source.clone(),
             revision: local.revision.clone(),
-            sha256: local.sha256.clone(),
+            sha256: Some(&local.sha256).filter(|digest| !digest.is_empty()).cloned(),
             license: local.license.clone(),
             architecture: loaded.architecture,
         }

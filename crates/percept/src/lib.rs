@@ -23,6 +23,7 @@
 mod build;
 mod envelope;
 mod load;
+pub mod segment;
 pub mod transcribe;
 
 pub use percept_backbone::{InstructionLimit, Machine, Rates};

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use fast_image_resize::images::{Image as Target, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use percept_core::segment::Image;
 use rayon::prelude::*;
 
@@ -76,13 +77,11 @@ impl Resample {
     }
 
     fn run(self, source: &[u8], from: (u32, u32), target: &mut [u8], to: (u32, u32)) {
-        let source = ImageRef::new(from.0, from.1, source, PixelType::U8x3).expect("three bytes a pixel");
-        let mut target =
-            Target::from_slice_u8(to.0, to.1, target, PixelType::U8x3).expect("three bytes a pixel");
+        // Typed, so that only the code for three bytes a pixel is compiled.
+        let source = TypedImageRef::<U8x3>::from_buffer(from.0, from.1, source).expect("three bytes a pixel");
+        let mut target = TypedImage::<U8x3>::from_buffer(to.0, to.1, target).expect("three bytes a pixel");
         let options = ResizeOptions::new().resize_alg(self.algorithm()).use_alpha(false);
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .expect("both are pictures of bytes, and the whole is resized");
+        Resizer::new().resize_typed(&source, &mut target, &options).expect("the whole is resized");
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Windows {
 pub enum ClassToken {
     /// The first of all tokens.
     First,
+    /// The first of all tokens, without a position (EoMT).
+    Unplaced,
     /// There is neither (SigLIP).
     Absent,
     /// There is only its position, which every patch gets on top of its own (ViTPose).
@@ -137,7 +139,7 @@ impl VitConfig {
             patch,
             image: pair(&config["image_size"], base.config.image)?,
             registers: match kind {
-                "dinov2_with_registers" => number("num_register_tokens", 4)?,
+                "dinov2_with_registers" | "eomt" => number("num_register_tokens", 4)?,
                 _ => 0,
             },
             windows: windows(config, base.config.windows)?,
@@ -187,7 +189,12 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let resampling = Resampling::BicubicAntialiased;
             (VitNames::DINOV2, ratio(VitConfig { eps: 1e-6, resampling, ..vit }))
         }
-        "clip_vision_model" => {
+        "eomt" => {
+            let class_token = ClassToken::Unplaced;
+            let large = VitConfig { dim: 1024, depth: 24, heads: 16, image: [640; 2], ..vit };
+            (VitNames::EOMT, ratio(VitConfig { eps: 1e-6, class_token, ..large }))
+        }
+        "clip_vision_model" | "clipseg_vision_model" => {
             let (activation, final_norm) = (Activation::QuickGelu, FinalNorm::Pooled);
             (VitNames::CLIP, plain(VitConfig { eps: 1e-5, patch: 32, activation, final_norm, ..vit }))
         }

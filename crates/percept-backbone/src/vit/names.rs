@@ -84,6 +84,14 @@ impl VitNames {
         ..Self::VIT
     };
 
+    /// `EomtForUniversalSegmentation`: DINOv2's layers under other names.
+    pub const EOMT: Self = Self {
+        positions: "embeddings.position_embeddings.weight",
+        layers: "layers",
+        block: BlockNames { matrices: AttentionNames::PROJ, ..Self::DINOV2.block },
+        ..Self::VIT
+    };
+
     /// `VitPoseBackbone`.
     pub const VITPOSE: Self =
         Self { block: BlockNames { up: "mlp.fc1", down: "mlp.fc2", ..Self::VIT.block }, ..Self::VIT };

@@ -177,14 +177,14 @@ fn load_tokens(
 ) -> Result<(Option<Tensor>, Tensor), WeightsError> {
     let dim = config.dim;
     let mut tokens = Vec::new();
-    if config.class_token == ClassToken::First {
+    if matches!(config.class_token, ClassToken::First | ClassToken::Unplaced) {
         tokens.push(vectors(weights, names.class_token, 1, dim)?);
     }
     if config.distilled {
         tokens.push(vectors(weights, names.distillation_token, 1, dim)?);
     }
     let lonely = usize::from(config.class_token == ClassToken::PositionOnly);
-    let placed = tokens.len();
+    let placed = if config.class_token == ClassToken::Unplaced { 0 } else { tokens.len() };
     let all = match weights.has(names.positions) || config.final_norm != FinalNorm::Absent {
         true => vectors(weights, names.positions, placed + lonely + patches, dim)?,
         // A SAM may do with relative positions alone.

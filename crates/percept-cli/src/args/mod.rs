@@ -1,5 +1,6 @@
 //! What may be typed. What it means is settled in `commands`.
 
+mod segment;
 mod shared;
 mod transcribe;
 
@@ -7,10 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
 pub(crate) use shared::{Compute, Fetching, Files, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
-/// Perception in one program: speech to text, from any published checkpoint, offline if you like.
+/// Perception in one program: image to mask and speech to text, from any published checkpoint, offline if you like.
 #[derive(Parser)]
 #[command(name = "percept", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 all done; 1 some items failed; 2 wrong usage; 3 a model or device \
@@ -22,6 +24,9 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Image to mask.
+    #[command(visible_alias = "mask")]
+    Segment(Box<SegmentArguments>),
     /// Speech to text and subtitles.
     Transcribe(Box<TranscribeArguments>),
     /// List, fetch, check and remove models.
@@ -92,7 +97,7 @@ pub(crate) enum ModelsAction {
 pub(crate) struct BenchArguments {
     /// A model: a name of the list, ORG/REPO[@REV], or a folder.
     pub(crate) model: String,
-    /// A recording; a built-in one of a few seconds when absent.
+    /// A recording or a picture; a built-in recording of a few seconds when absent.
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// How often it is timed, after one run that is not; medians are printed.

@@ -5,5 +5,6 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod man;
 pub(crate) mod models;
+pub(crate) mod segment;
 pub(crate) mod setup;
 pub(crate) mod transcribe;

@@ -122,7 +122,7 @@ fn card(model: &ModelSummary) -> String {
     line("parameters", model.parameters.map_or_else(unknown, count));
     let terms = if model.noncommercial { " (no commercial use)" } else { "" };
     line("license", model.license.clone().unwrap_or_else(unknown) + terms);
-    line("sources", model.sources.join(", "));
+    line("sources", if model.sources.is_empty() { "built in".into() } else { model.sources.join(", ") });
     line("here", if model.here { "yes" } else { "no" }.into());
     if let Some(source) = &model.source {
         line("came from", source.clone());

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use percept::flow::{FilesFrom, Interrupt, ListSource, Separator};
+use std::path::Path;
+
+use percept::flow::{
+    Existing, ExitCode, FilesFrom, Format, Interrupt, ListSource, OnFailure, Plan, PlanRequest, RunOptions,
+    Separator, Summary,
+};
 use percept::hub::{Hub, HubOptions};
-use percept::{Result, Runtime};
+use percept::{Error, Result, Runtime, TimingsPolicy};
 
 use crate::args::{Compute, Fetching, Files, ProgressChoice};
 use crate::report::Fetch;
@@ -28,17 +33,65 @@ pub(crate) fn hub(fetching: &Fetching, progress: &ProgressChoice) -> Hub {
     Hub::new(options)
 }
 
+/// What will be done, from what was typed.
+pub(crate) fn plan(
+    files: &Files,
+    formats: Vec<Format>,
+    accept: &dyn Fn(&Path) -> bool,
+    own_outputs: &[&str],
+) -> Result<Plan> {
+    Plan::new(&PlanRequest {
+        inputs: files.inputs.clone(),
+        files_from: files_from(files),
+        output: files.output.clone(),
+        formats,
+        existing: if files.overwrite { Existing::Replace } else { Existing::Refuse },
+        accept,
+        own_outputs,
+    })
+}
+
 /// Where further inputs are listed.
-pub(crate) fn files_from(files: &Files) -> Option<FilesFrom> {
+fn files_from(files: &Files) -> Option<FilesFrom> {
     let path = files.files_from.as_ref()?;
     let source = if path.as_os_str() == "-" { ListSource::Stdin } else { ListSource::File(path.clone()) };
     let separator = if files.null { Separator::Zero } else { Separator::Line };
     Some(FilesFrom { source, separator })
 }
 
-/// A listener for Ctrl-C.
-pub(crate) fn interrupt() -> Result<Interrupt> {
+/// `--raw` names one file.
+pub(crate) fn one_input_for_raw(files: &Files, plan: &Plan) -> Result<()> {
+    if files.raw.is_some() && plan.items.len() != 1 {
+        return Err(Error::Argument {
+            message: format!("--raw writes one file, and there are {} inputs", plan.items.len()),
+            hint: Some("give one input".into()),
+        });
+    }
+    Ok(())
+}
+
+/// How the run is done; listens for Ctrl-C from now on.
+pub(crate) fn run_options(files: &Files, model: &str) -> Result<RunOptions> {
     let interrupt = Interrupt::new();
     interrupt.listen()?;
-    Ok(interrupt)
+    Ok(RunOptions {
+        model: model.to_owned(),
+        on_failure: if files.fail_fast { OnFailure::Stop } else { OnFailure::Continue },
+        interrupt,
+        ..RunOptions::default()
+    })
+}
+
+/// Whether results tell how long they took.
+pub(crate) fn timings(files: &Files) -> TimingsPolicy {
+    if files.no_timings { TimingsPolicy::Omit } else { TimingsPolicy::Tell }
+}
+
+/// How the command ends.
+pub(crate) fn exit_code(summary: &Summary) -> ExitCode {
+    // An option that no item can be done with is wrong usage, not a broken item.
+    let wrong_option = summary.done == 0
+        && !summary.failed.is_empty()
+        && summary.failed.iter().all(|failure| matches!(failure.error, Error::Argument { .. }));
+    if wrong_option { ExitCode::Usage } else { summary.exit_code() }
 }

@@ -3,9 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use percept::flow::{
-    self, ExitCode, InputSource, Item, Naming, OnFailure, OutputTarget, Plan, PlanRequest, RunOptions,
-};
+use percept::flow::{self, ExitCode, InputSource, Item, Naming, OutputTarget, Plan};
 use percept::media::raw;
 use percept::media::sound::SoundInfo;
 use percept::transcribe::{
@@ -15,17 +13,12 @@ use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPol
 
 use super::setup;
 use crate::args::{FormatChoice, TaskChoice, TranscribeArguments};
-use crate::report::{self, BatchReport, LiveText};
+use crate::report::{self, BatchReport, LiveText, Paths};
 
 pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     let formats = formats(arguments);
     let plan = plan(arguments, &formats)?;
-    if arguments.files.raw.is_some() && plan.items.len() != 1 {
-        return Err(Error::Argument {
-            message: format!("--raw writes one file, and there are {} inputs", plan.items.len()),
-            hint: Some("give one recording".into()),
-        });
-    }
+    setup::one_input_for_raw(&arguments.files, &plan)?;
     let limits = limits(arguments);
     let options = Arc::new(options(arguments, limits)?);
     let runtime = setup::runtime(&arguments.compute)?;
@@ -38,16 +31,12 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
         limits,
         model: ModelCard::new(&loaded),
         run: RunCard::new(&runtime, loaded.model.precision(), options.seed),
-        timings: if arguments.files.no_timings { TimingsPolicy::Omit } else { TimingsPolicy::Tell },
+        timings: setup::timings(&arguments.files),
         live: live_text(&plan, &formats),
     };
-    let report = BatchReport::new(&arguments.progress, &plan, writer.live.is_some());
-    let run_options = RunOptions {
-        model: loaded.local.id.clone(),
-        on_failure: if arguments.files.fail_fast { OnFailure::Stop } else { OnFailure::Continue },
-        interrupt: setup::interrupt()?,
-        ..RunOptions::default()
-    };
+    let paths = if writer.live.is_some() { Paths::Silent } else { Paths::Printed };
+    let report = BatchReport::new(&arguments.progress, &plan, paths);
+    let run_options = setup::run_options(&arguments.files, &loaded.local.id)?;
     let raw_file = arguments.files.raw.as_deref();
     let read = |item: &Item| {
         let (input, info) = transcribe::read(&item.input, &options, writer.listener(&report))?;
@@ -65,11 +54,7 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     };
     let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
-    // An option that no item can be done with is wrong usage, not a broken item.
-    let wrong_option = summary.done == 0
-        && !summary.failed.is_empty()
-        && summary.failed.iter().all(|failure| matches!(failure.error, Error::Argument { .. }));
-    Ok(if wrong_option { ExitCode::Usage } else { summary.exit_code() })
+    Ok(setup::exit_code(&summary))
 }
 
 /// What to write, in order; the extension of `-o` decides where nothing is said.
@@ -101,17 +86,9 @@ fn plan(arguments: &TranscribeArguments, formats: &[FormatChoice]) -> Result<Pla
     let text = |format: &FormatChoice| flow::Format {
         extension: format.name().into(),
         kind: flow::FormatKind::Text,
-    };
-    Plan::new(&PlanRequest {
-        inputs: arguments.files.inputs.clone(),
-        files_from: setup::files_from(&arguments.files),
-        output: arguments.files.output.clone(),
-        formats: formats.iter().map(text).collect(),
         naming: Naming::Stem,
-        existing: if arguments.files.overwrite { flow::Existing::Replace } else { flow::Existing::Refuse },
-        accept: &transcribe::is_recording,
-        own_outputs: &[],
-    })
+    };
+    setup::plan(&arguments.files, formats.iter().map(text).collect(), &transcribe::is_recording, &[])
 }
 
 fn limits(arguments: &TranscribeArguments) -> CueLimits {

@@ -1,10 +1,10 @@
 //! A run over items: a bar while it goes on, the paths that were written, and at the end what failed.
 
+use std::fmt::Display;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 use percept::flow::{Failure, Item, Observer, OutputTarget, Plan, Summary};
-use percept::media::sound::SoundWarning;
 use percept::{Result, Timings};
 
 use super::{data, explained, note, painted, warning};
@@ -36,13 +36,23 @@ impl Style {
     }
 }
 
+/// Whether the paths that were written are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paths {
+    /// On standard output, unless data goes there; then on standard error.
+    Printed,
+    /// Not at all.
+    Silent,
+}
+
 /// Watches a run.
 pub(crate) struct BatchReport {
     style: Style,
     verbose: bool,
     total: usize,
-    /// Paths are printed for batches, and nothing when text goes to standard output anyway.
-    prints_paths: bool,
+    paths: Paths,
+    /// Whether an output goes to standard output.
+    stdout_is_data: bool,
     bar: Bar,
 }
 
@@ -68,7 +78,7 @@ impl Bar {
 }
 
 impl BatchReport {
-    pub(crate) fn new(choice: &ProgressChoice, plan: &Plan, live: bool) -> Self {
+    pub(crate) fn new(choice: &ProgressChoice, plan: &Plan, paths: Paths) -> Self {
         let style = Style::of(choice);
         let total = plan.items.len();
         let bar = ProgressBar::hidden();
@@ -78,15 +88,17 @@ impl BatchReport {
         };
         bar.set_style(BarStyle::with_template(template).unwrap_or_else(|_| BarStyle::default_bar()));
         bar.set_length(total as u64);
-        if style == Style::Bar {
+        // The bar of one input measures its seconds, where it has any: see `duration`.
+        if style == Style::Bar && total != 1 {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        let to_files = plan.items.iter().flat_map(|item| &item.outputs).any(|output| output.path().is_some());
+        let stdout_is_data = plan.items.iter().any(|item| item.outputs.contains(&OutputTarget::Stdout));
         Self {
             style,
             verbose: choice.verbose,
             total,
-            prints_paths: to_files && !live,
+            paths,
+            stdout_is_data,
             bar: Bar { bar, counts_seconds: total == 1 },
         }
     }
@@ -100,11 +112,14 @@ impl BatchReport {
     pub(crate) fn duration(&self, _item: &Item, seconds: f64) {
         if self.bar.counts_seconds {
             self.bar.bar.set_length(seconds.ceil() as u64);
+            if self.style == Style::Bar {
+                self.bar.bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
         }
     }
 
-    /// What was odd about a recording.
-    pub(crate) fn warnings(&self, item: &Item, warnings: &[SoundWarning]) {
+    /// What was odd about an input.
+    pub(crate) fn warnings(&self, item: &Item, warnings: &[impl Display]) {
         if matches!(self.style, Style::Silent | Style::Json) {
             return;
         }
@@ -115,13 +130,19 @@ impl BatchReport {
 
     /// Prints the paths of an item's outputs.
     pub(crate) fn written(&self, item: &Item) -> Result<()> {
-        if !self.prints_paths {
+        if self.paths == Paths::Silent {
             return Ok(());
         }
         let paths = item.outputs.iter().filter_map(OutputTarget::path);
         let lines = paths.map(|path| format!("{}\n", path.display())).collect::<String>();
         let mut result = Ok(());
-        self.bar.suspend(|| result = data(&lines).map(drop));
+        self.bar.suspend(|| {
+            if !self.stdout_is_data {
+                result = data(&lines).map(drop);
+            } else if !matches!(self.style, Style::Silent | Style::Json) && !lines.is_empty() {
+                note(lines.trim_end());
+            }
+        });
         result
     }
 

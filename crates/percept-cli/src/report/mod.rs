@@ -14,7 +14,7 @@ use percept::flow::ExitCode;
 use percept::{Error, Result};
 use serde::Serialize;
 
-pub(crate) use batch::BatchReport;
+pub(crate) use batch::{BatchReport, Paths};
 pub(crate) use fetch::Fetch;
 
 /// An error that ends the command: what happened, then what to do.

@@ -8,3 +8,6 @@ mod doctor;
 mod outputs;
 mod project;
 mod real;
+mod scenes;
+mod segment;
+mod segment_prompts;

@@ -46,7 +46,8 @@ pub(super) fn check(items: &[Item], existing: Existing) -> Result<()> {
             InputSource::Stdin => None,
         })
         .collect();
-    let files = || items.iter().flat_map(|item| &item.outputs).filter_map(file);
+    let outputs = || items.iter().flat_map(|item| &item.outputs);
+    let files = || outputs().filter_map(file);
 
     let own: Vec<&Path> = files().filter(|path| inputs.contains(&places.of(path))).collect();
     if !own.is_empty() {
@@ -55,7 +56,9 @@ pub(super) fn check(items: &[Item], existing: Existing) -> Result<()> {
             hint: Some("choose another name or folder with `-o`".into()),
         });
     }
-    let folders: Vec<&Path> = files().filter(|path| path.is_dir()).collect();
+    let is_file = |output: &&OutputTarget| !matches!(output, OutputTarget::Folder(_));
+    let folders: Vec<&Path> =
+        outputs().filter(is_file).filter_map(file).filter(|path| path.is_dir()).collect();
     if !folders.is_empty() {
         return Err(Error::argument(format!("an output is a folder:\n{}", listed(quoted(&folders)))));
     }

@@ -147,8 +147,15 @@ impl<'a> Lister<'a> {
 
 /// `photo.segment.png`: made by one of `tasks`.
 fn is_own_output(path: &Path, tasks: &[&str]) -> bool {
-    let task = path.file_stem().map(Path::new).and_then(Path::extension);
-    task.is_some_and(|task| tasks.iter().any(|own| OsStr::new(own) == task))
+    let mut name = path.file_stem().map(Path::new);
+    // `photo.segment.overlay.png` too: a task may write several pictures of one kind.
+    while let Some(task) = name.and_then(Path::extension) {
+        if tasks.iter().any(|own| OsStr::new(own) == task) {
+            return true;
+        }
+        name = name.and_then(Path::file_stem).map(Path::new);
+    }
+    false
 }
 
 /// The last component of a folder, also of `.` and `..`; empty for the root of the file system.
@@ -217,6 +224,7 @@ mod tests {
     fn own_outputs_are_known_by_the_task_in_their_name() {
         let tasks = ["segment", "depth"];
         assert!(is_own_output(Path::new("x/photo.segment.png"), &tasks));
+        assert!(is_own_output(Path::new("x/photo.segment.overlay.png"), &tasks));
         assert!(!is_own_output(Path::new("x/photo.png"), &tasks));
         assert!(!is_own_output(Path::new("segment.png"), &tasks));
         assert!(!is_own_output(Path::new("x.segments.png"), &tasks));

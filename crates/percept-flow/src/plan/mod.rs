@@ -29,8 +29,6 @@ pub struct PlanRequest<'a> {
     pub output: Option<OsString>,
     /// What to write for each input, at least one.
     pub formats: Vec<Format>,
-    /// How the task names its outputs.
-    pub naming: Naming,
     /// What to do where an output exists.
     pub existing: Existing,
     /// Whether a file that was found in a folder is this task's media. Files that were named are
@@ -73,23 +71,27 @@ pub enum Separator {
 pub struct Format {
     /// The file name extension, without the dot.
     pub extension: String,
-    /// Whether it may go to a terminal.
+    /// What it consists of.
     pub kind: FormatKind,
+    /// How its files are called.
+    pub naming: Naming,
 }
 
-/// Whether an output may go to a terminal.
+/// What an output consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormatKind {
     /// Text and JSON: a single input's goes to stdout unless `-o` says otherwise.
     Text,
     /// Pictures, tensors: always a file, unless `-o -` says otherwise.
     Binary,
+    /// A folder of files, whose number is known only when they are written.
+    Folder,
 }
 
-/// How a task names its outputs.
+/// How an output is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// `STEM.EXT`: subtitles are found by players under the video's stem.
+    /// `STEM.EXT`: players find subtitles, and trainers find labels, under the stem of what they belong to.
     Stem,
     /// `STEM.TASK.EXT`: a picture beside a picture.
     StemTask(&'static str),
@@ -151,8 +153,8 @@ impl Plan {
     /// paths. A file that is named twice is one item. A named file that is not there is an item that
     /// will fail on its own, unless it is the only one.
     ///
-    /// Where no `-o` is given, a single input with a single text format goes to stdout; everything else
-    /// is written beside its input. Under a folder given by `-o`, the files of a folder input keep
+    /// Where no `-o` is given, the text of a single input goes to stdout if one text format is asked for;
+    /// everything else is written beside its input. Under a folder given by `-o`, the files of a folder input keep
     /// their place within it; where several folders are given, each keeps its own name too. Inputs that
     /// would share an output name keep their full file name: `a.wav.srt` and `a.mp3.srt`.
     ///
@@ -166,7 +168,9 @@ impl Plan {
             return Err(Error::argument("no output format is given"));
         }
         for (at, format) in request.formats.iter().enumerate() {
-            if request.formats[..at].iter().any(|earlier| earlier.extension == format.extension) {
+            let same =
+                |earlier: &Format| (&earlier.extension, earlier.naming) == (&format.extension, format.naming);
+            if request.formats[..at].iter().any(same) {
                 return Err(Error::argument(format!("format `{}` is named twice", format.extension)));
             }
         }

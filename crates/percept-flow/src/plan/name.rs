@@ -9,7 +9,7 @@ use percept_core::Result;
 use super::check::{PlaceOf, refuse_collisions};
 use super::list::Entry;
 use super::target::Target;
-use super::{Format, InputSource, Item, Naming, OutputTarget, PlanRequest, native};
+use super::{Format, FormatKind, InputSource, Item, Naming, OutputTarget, PlanRequest, native};
 
 /// What an input's outputs are called by the task's own rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,10 @@ enum Style {
 /// Gives every entry its outputs, or refuses where two share one whatever they are called.
 pub(super) fn settle(request: &PlanRequest<'_>, target: &Target, entries: Vec<Entry>) -> Result<Vec<Item>> {
     let mut styles = vec![Style::Stem; entries.len()];
-    let by_rule = matches!(target, Target::Beside | Target::Folder(_) | Target::FolderTemplate(_));
+    let by_rule = matches!(
+        target,
+        Target::TextToStdout | Target::Beside | Target::Folder(_) | Target::FolderTemplate(_)
+    );
     let mut places = PlaceOf::default();
     loop {
         let outputs: Vec<Vec<OutputTarget>> = entries
@@ -62,7 +65,7 @@ pub(super) fn settle(request: &PlanRequest<'_>, target: &Target, entries: Vec<En
 /// The path of an output that would be replaced.
 pub(super) fn file(output: &OutputTarget) -> Option<&Path> {
     match output {
-        OutputTarget::File(path) => Some(path),
+        OutputTarget::File(path) | OutputTarget::Folder(path) => Some(path),
         OutputTarget::Stdout | OutputTarget::Stream(_) => None,
     }
 }
@@ -73,19 +76,32 @@ fn outputs(request: &PlanRequest<'_>, target: &Target, entry: &Entry, style: Sty
         InputSource::Path(path) => path.as_path(),
         InputSource::Stdin => Path::new("stdin"),
     };
-    let by_rule = |folder: PathBuf| {
-        let base = folder.join(base_name(input, request.naming, style));
-        request.formats.iter().map(|format| with_extension(&base, format)).collect::<Vec<_>>()
+    let named = |folder: &Path, format: &Format| {
+        with_extension(&folder.join(base_name(input, format.naming, style)), format)
     };
+    let by_rule =
+        |folder: PathBuf| request.formats.iter().map(|format| named(&folder, format)).collect::<Vec<_>>();
+    let beside = input.parent().unwrap_or(Path::new(""));
     let paths = match target {
         Target::Stdout => return vec![OutputTarget::Stdout; request.formats.len()],
-        Target::Beside => by_rule(input.parent().unwrap_or(Path::new("")).to_owned()),
+        Target::TextToStdout => {
+            let place = |format: &Format| match format.kind {
+                FormatKind::Text => OutputTarget::Stdout,
+                kind => OutputTarget::at(named(beside, format), kind),
+            };
+            return request.formats.iter().map(place).collect();
+        }
+        Target::Beside => by_rule(beside.to_owned()),
         Target::Folder(folder) => by_rule(folder.join(&entry.folder)),
         Target::FolderTemplate(template) => by_rule(template.fill(input).into()),
         Target::File(path) => for_each_format(path.clone(), &request.formats),
         Target::Template(template) => for_each_format(template.fill(input).into(), &request.formats),
     };
-    paths.into_iter().map(OutputTarget::at).collect()
+    paths
+        .into_iter()
+        .zip(&request.formats)
+        .map(|(path, format)| OutputTarget::at(path, format.kind))
+        .collect()
 }
 
 fn base_name(input: &Path, naming: Naming, style: Style) -> OsString {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use percept_core::{Error, Result, write};
 
+use super::FormatKind;
+
 /// Where an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputTarget {
@@ -13,13 +15,18 @@ pub enum OutputTarget {
     Stdout,
     /// A file, to be written under another name and renamed. Its folder may not exist yet.
     File(PathBuf),
+    /// A folder of files, to be written under another name and renamed.
+    Folder(PathBuf),
     /// An existing pipe or device such as `/dev/null`: written as it is, never replaced.
     Stream(PathBuf),
 }
 
 impl OutputTarget {
     /// What a path stands for: what exists and is no regular file is a stream.
-    pub(super) fn at(path: PathBuf) -> Self {
+    pub(super) fn at(path: PathBuf, kind: FormatKind) -> Self {
+        if kind == FormatKind::Folder {
+            return Self::Folder(path);
+        }
         let special = fs::metadata(&path).is_ok_and(|data| !data.is_file() && !data.is_dir());
         if special { Self::Stream(path) } else { Self::File(path) }
     }
@@ -28,7 +35,7 @@ impl OutputTarget {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Stdout => None,
-            Self::File(path) | Self::Stream(path) => Some(path),
+            Self::File(path) | Self::Folder(path) | Self::Stream(path) => Some(path),
         }
     }
 
@@ -53,5 +60,17 @@ impl OutputTarget {
             });
         };
         write::atomic_with(path, fill)
+    }
+
+    /// Writes files of these names into the folder that this is: all of them or none. What the folder held
+    /// before is gone.
+    ///
+    /// # Errors
+    /// `Error::Output`.
+    pub fn write_folder(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
+        match self {
+            Self::Folder(path) => write::folder(path, files),
+            _ => Err(Error::argument("several files need a folder")),
+        }
     }
 }

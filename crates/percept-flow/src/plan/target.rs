@@ -15,6 +15,8 @@ use super::{FormatKind, InputSource, PlanRequest, native};
 pub(super) enum Target {
     /// To our stdout, one after another.
     Stdout,
+    /// The one text to stdout; pictures beside the input, under the task's names.
+    TextToStdout,
     /// Beside each input, under the task's names.
     Beside,
     /// To one file.
@@ -65,10 +67,13 @@ impl Target {
 }
 
 fn without_option(request: &PlanRequest<'_>, listing: &Listing) -> Result<Target> {
-    let one_text = matches!(&request.formats[..], [format] if format.kind == FormatKind::Text);
+    let one_text = request.formats.iter().filter(|format| format.kind == FormatKind::Text).count() == 1;
+    let pictures = request.formats.len() > 1;
     let stdin = listing.entries.iter().any(|entry| entry.input == InputSource::Stdin);
-    if listing.single && one_text {
+    if listing.single && one_text && !pictures {
         Ok(Target::Stdout)
+    } else if listing.single && one_text && !stdin {
+        Ok(Target::TextToStdout)
     } else if listing.single && stdin {
         Err(Error::Argument {
             message: "an input from stdin has no place for these formats".into(),
@@ -86,6 +91,12 @@ fn stdout(request: &PlanRequest<'_>, listing: &Listing) -> Result<Target> {
             hint: Some("choose one format, or a folder for the output".into()),
         });
     };
+    if format.kind == FormatKind::Folder {
+        return Err(Error::Argument {
+            message: format!("`{}` is a folder of files, which stdout cannot take", format.extension),
+            hint: Some("choose a folder for the output".into()),
+        });
+    }
     if format.kind == FormatKind::Binary && !listing.single {
         return Err(Error::Argument {
             message: format!("several `{}` outputs cannot share stdout", format.extension),

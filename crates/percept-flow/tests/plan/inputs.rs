@@ -9,7 +9,7 @@ use crate::tree::Tree;
 #[test]
 fn pictures_carry_the_task_in_their_name() {
     let tree = Tree::new(&["p/a.jpg", "p/a.segment.jpg", "p/b.depth.jpg", "p/.hidden.jpg", "p/note.txt"]);
-    let task = |request: &mut PlanRequest<'_>| request.naming = Naming::StemTask("segment");
+    let task = |request: &mut PlanRequest<'_>| request.formats[0].naming = Naming::StemTask("segment");
     let plan = tree.plan_with(&["T/p"], None, &["png"], task).unwrap();
     assert_eq!(tree.lines(&plan), ["T/p/a.jpg -> T/p/a.segment.png"], "our own outputs are left out");
     let plan = tree.plan_with(&["T/p/b.depth.jpg", "T/p/note.txt"], None, &["png"], task).unwrap();

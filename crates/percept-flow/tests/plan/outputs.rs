@@ -22,6 +22,12 @@ fn where_outputs_go() {
         (&["T/a.wav", "T/b.mp3"], None, &["srt"], &["T/a.wav -> T/a.srt", "T/b.mp3 -> T/b.srt"]),
         (&["T/g"], None, &["srt"], &["T/g/c.wav -> T/g/c.srt"]),
         (&["T/v1.2.wav", "T/a.wav"], None, &["srt"], &["T/v1.2.wav -> T/v1.2.srt", "T/a.wav -> T/a.srt"]),
+        // The one text of one file to stdout, its pictures beside it.
+        (&["T/a.wav"], None, &["txt", "png"], &["T/a.wav -> stdout T/a.png"]),
+        (&["T/a.wav"], None, &["png", "pieces"], &["T/a.wav -> T/a.png folder T/a.pieces"]),
+        (&["T/a.wav"], None, &["txt", "srt", "png"], &["T/a.wav -> T/a.txt T/a.srt T/a.png"]),
+        (&["T/a.wav", "T/b.mp3"], None, &["txt", "png"],
+            &["T/a.wav -> T/a.txt T/a.png", "T/b.mp3 -> T/b.txt T/b.png"]),
         // -o FILE
         (&["T/a.wav"], Some("T/x.srt"), &["srt"], &["T/a.wav -> T/x.srt"]),
         (&["T/a.wav"], Some("T/new/x"), &["srt"], &["T/a.wav -> T/new/x"]),

@@ -54,7 +54,6 @@ impl Tree {
             files_from: None,
             output: output.map(|output| self.typed(output)),
             formats: formats.iter().map(|extension| format(extension)).collect(),
-            naming: Naming::Stem,
             existing: Existing::Refuse,
             accept: &accept,
             own_outputs: &["segment", "depth"],
@@ -72,6 +71,7 @@ impl Tree {
         let target = |target: &OutputTarget| match target {
             OutputTarget::Stdout => "stdout".to_owned(),
             OutputTarget::File(path) => short(path),
+            OutputTarget::Folder(path) => format!("folder {}", short(path)),
             OutputTarget::Stream(path) => format!("stream {}", short(path)),
         };
         let items = plan.items.iter().enumerate();
@@ -92,6 +92,10 @@ impl Tree {
 }
 
 pub(crate) fn format(extension: &str) -> Format {
-    let kind = if extension == "png" { FormatKind::Binary } else { FormatKind::Text };
-    Format { extension: extension.to_owned(), kind }
+    let kind = match extension {
+        "png" => FormatKind::Binary,
+        "pieces" => FormatKind::Folder,
+        _ => FormatKind::Text,
+    };
+    Format { extension: extension.to_owned(), kind, naming: Naming::Stem }
 }

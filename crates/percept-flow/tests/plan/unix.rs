@@ -62,7 +62,7 @@ fn names_that_are_too_long_cost_themselves() {
     // is for the writer to find out.
     let longest = format!("{}.wav", "y".repeat(251));
     tree.add(&longest);
-    let task = |request: &mut PlanRequest<'_>| request.naming = Naming::StemTask("transcribe");
+    let task = |request: &mut PlanRequest<'_>| request.formats[0].naming = Naming::StemTask("transcribe");
     let plan = tree.plan_with(&[&format!("T/{longest}"), "T/a.wav"], None, &["txt"], task).unwrap();
     assert_eq!(plan.items.len(), 2);
 }

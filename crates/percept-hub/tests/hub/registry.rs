@@ -18,15 +18,27 @@ fn every_whisper_checkpoint_is_in_the_catalogue() {
         ["small.en", "medium.en", "large-v2", "large-v3", "large-v3.5"].map(|name| format!("distil-{name}")),
     );
     names.sort();
-    assert_eq!(registry.models().map(|spec| spec.name.clone()).collect::<Vec<_>>(), names);
-    assert!(registry.models().all(|spec| spec.arch == "whisper" && spec.task == "transcribe"));
-    assert!(registry.models().all(|spec| ["MIT", "Apache-2.0"].contains(&spec.license.as_str())));
+    let whispers: Vec<_> = registry.models().filter(|spec| spec.task == "transcribe").collect();
+    assert_eq!(whispers.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>(), names);
+    assert!(whispers.iter().all(|spec| spec.arch == "whisper" && !spec.noncommercial));
+    assert!(whispers.iter().all(|spec| ["MIT", "Apache-2.0"].contains(&spec.license.as_str())));
     assert_eq!(registry.default_for("transcribe").unwrap().name, "whisper-base");
     assert!(registry.default_for("dance").is_err());
     let packaged: Vec<_> =
         registry.models().filter(|spec| spec.source.iter().any(|source| source.package.is_some())).collect();
     assert_eq!(packaged.len(), 1);
     assert_eq!(packaged[0].name, "whisper-tiny.en");
+}
+
+#[test]
+fn what_may_not_be_used_commercially_is_marked() {
+    let registry = Registry::built_in();
+    for spec in registry.models() {
+        // The weights of SegFormer are NVIDIA's, under its own licence; what others trained is not in the catalogue.
+        assert_eq!(spec.noncommercial, spec.arch == "segformer", "{}", spec.name);
+    }
+    let count = |arch: &str| registry.models().filter(|spec| spec.arch == arch).count();
+    assert_eq!((count("segformer"), count("clipseg")), (5, 3));
 }
 
 #[test]

@@ -12,13 +12,14 @@ use symphonia::core::units::{Duration, TimeBase};
 use symphonia::default::{get_codecs, get_probe};
 
 use super::Decoded;
+use super::borrowed::Borrowed;
 use super::codec;
 use super::failure::Failure;
 use super::gapless::{self, Edit};
 use super::info::SoundWarning;
 use super::packets::Packets;
 use super::repair;
-use super::source::{Borrowed, Input};
+use crate::source::Input;
 
 /// Decodes the first sound track of `input`.
 pub(super) fn decode(input: &mut Input) -> Result<Decoded, Failure> {
@@ -59,7 +60,7 @@ fn refused(error: Symphonia) -> Failure {
         Symphonia::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Failure::Broken("it ends in the middle of its header".to_owned())
         }
-        Symphonia::IoError(error) => Failure::Io(error),
+        Symphonia::IoError(error) => Failure::from(error),
         Symphonia::Unsupported(text) if text.contains("no suitable format reader") => Failure::Unknown,
         Symphonia::Unsupported(text) => Failure::Codec(format!("of a kind that is not supported ({text})")),
         Symphonia::DecodeError(text) | Symphonia::LimitError(text) => Failure::Broken(text.to_owned()),

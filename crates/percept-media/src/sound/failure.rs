@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use percept_core::Error;
 
+use crate::source::OpenError;
+
 /// What went wrong. `Display` finishes the sentence "cannot read `FILE`: …".
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("it is a folder")]
-    Folder,
+    Open(#[from] OpenError),
     #[error("the file is empty")]
     Empty,
     #[error("it is {0}, not sound")]
@@ -32,6 +32,12 @@ pub(super) enum Failure {
     Internal(String),
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Open(OpenError::Io(error))
+    }
+}
+
 impl Failure {
     /// A dependency said no where it should not.
     pub(super) fn internal(error: impl std::fmt::Display) -> Self {
@@ -47,12 +53,7 @@ impl Failure {
     /// What the user can do.
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Io(error) => match error.kind() {
-                io::ErrorKind::NotFound => "check the spelling of the path",
-                io::ErrorKind::PermissionDenied => "you may not read this file",
-                _ => return None,
-            },
-            Self::Folder => "name the files in it",
+            Self::Open(error) => error.hint()?,
             Self::Empty | Self::Silent => "was the recording or the download cut off at once?",
             Self::Other(_) | Self::Unknown => {
                 "wav, flac, mp3, ogg, m4a, mp4, mkv, webm, aiff and caf are read, whatever the name says"

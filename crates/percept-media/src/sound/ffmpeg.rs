@@ -16,7 +16,7 @@ use super::downmix::Downmix;
 use super::failure::Failure;
 use super::info::SoundWarning;
 use super::resample::Collector;
-use super::source::Input;
+use crate::source::Input;
 
 /// Decodes the first sound track of `input`.
 pub(super) fn decode(input: &mut Input) -> Result<Decoded, Failure> {

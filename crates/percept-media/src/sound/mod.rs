@@ -8,6 +8,7 @@
 //! - A truncated or damaged file gives what can be decoded and a [`SoundWarning`]; a file that gives
 //!   nothing is an [`Error::Input`](percept_core::Error::Input) with a hint.
 
+mod borrowed;
 mod codec;
 mod decode;
 mod downmix;
@@ -20,18 +21,17 @@ mod packets;
 mod repair;
 mod resample;
 mod sniff;
-mod source;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use percept_core::Result;
 use percept_core::transcribe::Sound;
 
+pub use crate::source::Source as SoundSource;
 pub use info::{SoundInfo, SoundWarning};
-pub use source::SoundSource;
 
+use crate::source::Input;
 use failure::Failure;
-use source::Input;
 
 /// Decodes a recording to mono at 16 kHz.
 ///

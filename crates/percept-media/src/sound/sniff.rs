@@ -4,34 +4,10 @@
 //! an MPEG frame header would be decoded as noise. What is surely something else is refused first.
 
 use super::failure::Failure;
+use crate::magic;
 
 /// Bytes that the tables below look at.
 pub(super) const HEAD: u64 = 64;
-
-/// Nothing that holds sound.
-const OTHERS: &[(&[u8], &str)] = &[
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
-    (b"II*\0", "a TIFF picture"),
-    (b"MM\0*", "a TIFF picture"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\0", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-    (b"Rar!", "a rar archive"),
-    (b"\x7fELF", "a program"),
-    (b"<!DOCTYPE", "a web page"),
-    (b"<!doctype", "a web page"),
-    (b"<html", "a web page"),
-    (b"MThd", "MIDI notes"),
-    (b"SQLite format 3\0", "a database"),
-    (b"WEBVTT", "subtitles"),
-];
 
 /// Sound that symphonia has no reader for.
 const FOREIGN: &[(&[u8], &str)] = &[
@@ -58,22 +34,17 @@ const FOREIGN: &[(&[u8], &str)] = &[
 
 /// Refuses what no decoder of symphonia will read.
 pub(super) fn check(head: &[u8]) -> Result<(), Failure> {
-    let named = |table: &[(&[u8], &'static str)]| {
-        table.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| *name)
-    };
     if head.is_empty() {
         return Err(Failure::Empty);
     }
-    if let Some(name) = named(OTHERS) {
+    if let Some(name) = magic::picture(head).or_else(|| magic::other(head)) {
         return Err(Failure::Other(name));
     }
-    if let Some(name) = named(FOREIGN) {
+    if let Some(name) = magic::named(FOREIGN, head) {
         return Err(Failure::Codec(name.to_owned()));
     }
     match (head.get(..4), head.get(8..12)) {
-        (Some(b"RIFF"), Some(b"WEBP")) => Err(Failure::Other("a WebP picture")),
         (Some(b"RIFF"), Some(b"AVI ")) => Err(Failure::Codec("in an AVI video".to_owned())),
-        (_, Some(b"avif" | b"heic" | b"mif1")) => Err(Failure::Other("an AVIF or HEIC picture")),
         // Every packet of a transport stream begins with 0x47; MPEG frames never do.
         (Some([0x47, ..]), _)
             if head.len() as u64 >= HEAD && head[1] & 0x80 == 0 && !head[..4].is_ascii() =>

@@ -103,7 +103,7 @@ fn wrong_run_lengths_are_errors() {
     let mask = |size: [u32; 2], counts: Value| {
         serde_json::from_value::<Rle>(json!({"size": size, "counts": counts})).unwrap().mask()
     };
-    for text in ["P", "\u{1}", "é", "PPPPPPPPPPPPPP0", "O", "4", "n", "1230", "ooooooooooooooooo"] {
+    for text in ["P", "\u{1}", "é", "PPPPPPPPPPPPPP0", "O", "n", "1230", "ooooooooooooooooo"] {
         assert!(mask([2, 2], json!(text)).is_err(), "{text}");
     }
     assert!(mask([2, 2], json!([1, 2])).is_err());

@@ -21,7 +21,7 @@ mod simplify;
 mod yolo;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 #[cfg(test)]
 mod property;
 

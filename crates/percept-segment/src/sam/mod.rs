@@ -14,7 +14,6 @@ mod network;
 mod objects;
 mod prompts;
 mod raw;
-mod suppress;
 mod two_way;
 mod upsample;
 
@@ -22,12 +21,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use percept_backbone::image_processor::{Canvas, ImageProcessor};
-use percept_backbone::{EngineError, Tensor, Weights, compute_error, on_compute_threads, open_device};
+use percept_backbone::{EngineError, Tensor, Weights, compute_error, on_compute_threads};
 use percept_core::segment::{Image, SegmentInput, SegmentRequest, Segmentation, SegmentationKind};
 use percept_core::{
     Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Segment, Timings,
 };
 
+use crate::refusal::refusal;
+use crate::setting::{device_and_precision, milliseconds};
 use config::Family;
 use decoder::ImageEmbedding;
 use network::Network;
@@ -53,18 +54,7 @@ pub(crate) fn load(local: &LocalModel, runtime: &Runtime) -> Result<Box<dyn Mode
 
 impl Sam {
     pub(crate) fn load(local: &LocalModel, runtime: &Runtime, family: Family) -> Result<Self> {
-        let device = open_device(runtime.device)?;
-        // Until masks have been measured in others.
-        let precision = match runtime.precision {
-            Precision::Auto => Precision::F32,
-            named => named,
-        };
-        if !device.is_cpu() && precision != Precision::F32 {
-            return Err(Error::Argument {
-                message: format!("precision {precision} runs on the processor only"),
-                hint: Some("use `--precision f32`, or `--device cpu`".into()),
-            });
-        }
+        let (device, precision) = device_and_precision(runtime)?;
         let weights = Weights::open_safetensors(local, &device)?.in_precision(precision);
         let class = match family {
             Family::Sam => "SamImageProcessor",
@@ -112,24 +102,10 @@ impl Sam {
                 (SegmentationKind::Everything, everything::generate(self, image, look, options, timings)?)
             }
             SegmentRequest::Whole(_) | SegmentRequest::Text(_) => {
-                return Err(self.needs_prompts(&input.options.request));
+                return Err(refusal(&self.id, &input.options.request));
             }
         };
         Ok(Segmentation { width: image.width, height: image.height, kind, instances })
-    }
-
-    fn needs_prompts(&self, request: &SegmentRequest) -> Error {
-        let hint = match request {
-            SegmentRequest::Text(_) => "models of CLIPSeg (`clipseg-rd64-refined`) understand texts",
-            _ => {
-                "point at something with `--point` or `--box`, or ask for `--everything`; models of EoMT, Mask2Former and \
-                  SegFormer know classes"
-            }
-        };
-        Error::Argument {
-            message: format!("`{}` knows no classes and no texts", self.id),
-            hint: Some(hint.into()),
-        }
     }
 
     pub(crate) fn compute_error(&self) -> impl Fn(EngineError) -> Error + use<> {
@@ -146,7 +122,7 @@ impl Model<Segment> for Sam {
             for input in inputs {
                 let mut timings = Timings::default();
                 if matches!(input.options.request, SegmentRequest::Whole(_) | SegmentRequest::Text(_)) {
-                    return Err(self.needs_prompts(&input.options.request));
+                    return Err(refusal(&self.id, &input.options.request));
                 }
                 let known = looks.iter().position(|(image, _)| Arc::ptr_eq(image, &input.image));
                 let index = match known {
@@ -180,8 +156,4 @@ pub(crate) fn took(timings: &mut Timings, stage: &'static str, began: Instant) {
         Some((_, sum)) => *sum += time,
         None => timings.stages.push((stage, time)),
     }
-}
-
-pub(crate) fn milliseconds(began: Instant) -> f64 {
-    began.elapsed().as_secs_f64() * 1e3
 }

@@ -13,7 +13,8 @@ use percept_core::{Error, Result, Timings};
 use super::network::best_candidate;
 use super::prompts::{CanvasPoint, Form, Meaning, Prompt};
 use super::upsample::Upsampler;
-use super::{Look, Sam, milliseconds, took};
+use super::{Look, Sam, took};
+use crate::setting::milliseconds;
 
 /// Prompts that go through the decoder at once: each has a copy of the image's embedding there.
 pub(super) const AT_ONCE: usize = 16;

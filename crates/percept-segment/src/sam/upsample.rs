@@ -61,23 +61,25 @@ impl Upsampler {
     /// Of logits `[side, side]`, cut off at 0; `offset` is how far the cut-off moves to see how stable the mask is.
     pub(crate) fn mask(&self, logits: &[f32], offset: f32) -> Upsampled {
         let (side, height) = (self.side, self.rows.places.len());
-        // An average of values below the lowest cut-off stays below it: columns of those need not be made.
-        let high = |x: usize| logits.chunks_exact(side).any(|row| row[x] > -offset);
-        let high = (0..side).map(high).collect::<Vec<_>>();
-        let shown = |x: usize| {
-            let (first, weights) = self.columns.taps(x);
-            (first..first + weights.len()).any(|column| high[column])
+        let mut most = vec![f32::NEG_INFINITY; side];
+        for row in logits.chunks_exact(side) {
+            most.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(*value));
+        }
+        // An average of values below the lowest cut-off stays below it.
+        let is_below = |first: usize, weights: &[f32]| {
+            most[first..][..weights.len()].iter().all(|most| *most <= -offset)
         };
-        let shown = (0..self.columns.places.len()).map(shown).collect::<Vec<_>>();
-        let mut wanted = vec![false; side];
-        for x in (0..shown.len()).filter(|x| shown[*x]) {
+        let mut needed = vec![false; side];
+        for x in 0..self.columns.places.len() {
             let (first, weights) = self.columns.taps(x);
-            wanted[first..first + weights.len()].fill(true);
+            if !is_below(first, weights) {
+                needed[first..][..weights.len()].fill(true);
+            }
         }
         // Column by column of the logits, resized down the picture.
         let mut tall = vec![0.0_f32; side * height];
         let mut column = vec![0.0; side];
-        for (x, tall) in tall.chunks_exact_mut(height.max(1)).enumerate().filter(|(x, _)| wanted[*x]) {
+        for (x, tall) in tall.chunks_exact_mut(height.max(1)).enumerate().filter(|(x, _)| needed[*x]) {
             column.iter_mut().zip(logits.chunks_exact(side)).for_each(|(value, row)| *value = row[x]);
             for (y, value) in tall.iter_mut().enumerate() {
                 let (first, weights) = self.rows.taps(y);
@@ -90,10 +92,10 @@ impl Upsampler {
         runs.outside(left * whole_height);
         let (mut above, mut below) = (0_usize, 0_usize);
         let mut line = vec![0.0_f32; height];
-        for (x, shown) in shown.iter().enumerate() {
+        for x in 0..self.columns.places.len() {
             let (first, weights) = self.columns.taps(x);
             runs.outside(top);
-            if !shown {
+            if is_below(first, weights) {
                 runs.outside(height);
             } else {
                 line.fill(0.0);

@@ -1,4 +1,4 @@
-//! Where sound comes from, as bytes that can be sought in, hashed as they pass.
+//! Where a recording or a picture comes from, as bytes that can be sought in, hashed as they pass.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
-use symphonia::core::io::MediaSource;
-
-use super::failure::Failure;
 
 /// A stream stays in memory up to this size and goes to a temporary file beyond it.
 const SPILL: usize = 8 << 20;
@@ -17,8 +14,8 @@ const SPILL: usize = 8 << 20;
 /// A pipe that brings more than this is taken for endless (`/dev/zero`).
 const STREAM_LIMIT: u64 = 64 << 30;
 
-/// Where sound comes from.
-pub enum SoundSource {
+/// Where a recording or a picture comes from.
+pub enum Source {
     /// A file. What is no regular file (a named pipe, `/dev/stdin`) is read as a stream.
     Path(PathBuf),
     /// Standard input, to its end.
@@ -40,7 +37,7 @@ pub enum SoundSource {
     },
 }
 
-impl SoundSource {
+impl Source {
     /// What a user typed: `-` is standard input, all else a path.
     pub fn from_argument(argument: &Path) -> Self {
         if argument == Path::new("-") { Self::Stdin } else { Self::Path(argument.to_path_buf()) }
@@ -56,13 +53,13 @@ impl SoundSource {
     }
 
     /// Opens it; a stream is read to its end here.
-    pub(super) fn open(self) -> Result<Input, Failure> {
+    pub(crate) fn open(self) -> Result<Input, OpenError> {
         let mut regular = None;
         let inner: Box<dyn Seekable> = match self {
             Self::Path(path) => {
                 let kind = fs::metadata(&path)?;
                 if kind.is_dir() {
-                    return Err(Failure::Folder);
+                    return Err(OpenError::Folder);
                 }
                 let file = File::open(&path)?;
                 if kind.is_file() {
@@ -80,6 +77,29 @@ impl SoundSource {
     }
 }
 
+/// Why a source could not be opened. `Display` finishes the sentence "cannot read `FILE`: …".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is a folder")]
+    Folder,
+}
+
+impl OpenError {
+    /// What the user can do.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Io(error) => match error.kind() {
+                io::ErrorKind::NotFound => Some("check the spelling of the path"),
+                io::ErrorKind::PermissionDenied => Some("you may not read this file"),
+                _ => None,
+            },
+            Self::Folder => Some("name the files in it"),
+        }
+    }
+}
+
 fn keep(reader: impl Read) -> io::Result<tempfile::SpooledTempFile> {
     let mut kept = tempfile::spooled_tempfile(SPILL);
     let copied = io::copy(&mut reader.take(STREAM_LIMIT), &mut kept)?;
@@ -91,12 +111,12 @@ fn keep(reader: impl Read) -> io::Result<tempfile::SpooledTempFile> {
     Ok(kept)
 }
 
-pub(super) trait Seekable: Read + Seek + Send + Sync {}
+pub(crate) trait Seekable: Read + Seek + Send + Sync {}
 impl<T: Read + Seek + Send + Sync> Seekable for T {}
 
 /// The opened bytes. Whatever order a decoder reads them in, the digest covers the file from its
 /// first byte to its last; only what was skipped is read again for it.
-pub(super) struct Input {
+pub(crate) struct Input {
     inner: Box<dyn Seekable>,
     #[cfg_attr(not(feature = "video"), expect(dead_code, reason = "FFmpeg opens files by path"))]
     path: Option<PathBuf>,
@@ -128,26 +148,26 @@ impl Input {
 
     /// Where the bytes are a regular file.
     #[cfg(feature = "video")]
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    pub(super) fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
     /// From now on, what is read is what these say.
-    pub(super) fn patch(&mut self, patches: Vec<(u64, Vec<u8>)>) {
+    pub(crate) fn patch(&mut self, patches: Vec<(u64, Vec<u8>)>) {
         self.patches = patches;
     }
 
     /// The position of the last read, for guesses about how much is to come.
-    pub(super) fn progress(&self) -> Arc<AtomicU64> {
+    pub(crate) fn progress(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.reached)
     }
 
     /// The first bytes, at most `length` of them; the position is the start again afterwards.
-    pub(super) fn head(&mut self, length: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn head(&mut self, length: u64) -> io::Result<Vec<u8>> {
         self.rewind()?;
         let mut head = Vec::new();
         Read::take(&mut *self, length).read_to_end(&mut head)?;
@@ -156,7 +176,7 @@ impl Input {
     }
 
     /// The digest of the whole file in hexadecimal; reads what has not been read yet.
-    pub(super) fn sha256(&mut self) -> io::Result<String> {
+    pub(crate) fn sha256(&mut self) -> io::Result<String> {
         self.seek(SeekFrom::Start(self.hashed))?;
         let mut block = vec![0; 1 << 16];
         while self.read(&mut block)? > 0 {}
@@ -193,41 +213,12 @@ impl Seek for Input {
     }
 }
 
-/// A borrowed [`Input`], as symphonia takes it.
-pub(super) struct Borrowed<'a> {
-    pub(super) input: &'a mut Input,
-    /// Whether the decoder may jump about in it.
-    pub(super) seekable: bool,
-}
-
-impl Read for Borrowed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer)
-    }
-}
-
-impl Seek for Borrowed<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.input.seek(to)
-    }
-}
-
-impl MediaSource for Borrowed<'_> {
-    fn is_seekable(&self) -> bool {
-        self.seekable
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        Some(self.input.length)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn memory(bytes: &[u8]) -> Input {
-        let source = SoundSource::Memory { name: "m".into(), bytes: bytes.into() };
+        let source = Source::Memory { name: "m".into(), bytes: bytes.into() };
         source.open().unwrap_or_else(|failure| panic!("{failure}"))
     }
 
@@ -270,7 +261,7 @@ mod tests {
     #[test]
     fn a_long_stream_is_spilled_and_comes_back() {
         let bytes = vec![7; SPILL + 1000];
-        let source = SoundSource::Stream { name: "s".into(), reader: Box::new(Cursor::new(bytes)) };
+        let source = Source::Stream { name: "s".into(), reader: Box::new(Cursor::new(bytes)) };
         let mut input = source.open().unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(input.length(), SPILL as u64 + 1000);
         assert_eq!(input.head(3).unwrap(), [7, 7, 7]);
@@ -278,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_dash_is_standard_input() {
-        assert!(matches!(SoundSource::from_argument(Path::new("-")), SoundSource::Stdin));
-        assert!(matches!(SoundSource::from_argument(Path::new("./-")), SoundSource::Path(_)));
+        assert!(matches!(Source::from_argument(Path::new("-")), Source::Stdin));
+        assert!(matches!(Source::from_argument(Path::new("./-")), Source::Path(_)));
     }
 }

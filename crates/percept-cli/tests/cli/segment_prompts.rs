@@ -1,0 +1,108 @@
+//! `percept segment` with points and boxes.
+//!
+//! No small SAM was trained yet, so what prompts mean is shown by the model that needs no weights; that SAM computes what
+//! transformers computes is shown in percept-segment, and here that its prompts go the whole way and back.
+
+use percept::media::picture;
+use percept::segment::{Mask, Orientation};
+
+use crate::project::{Project, Ran, root};
+use crate::scenes::{Scene, masks_of, scene, scenes, stored_png};
+
+/// The bar of the mean IoU on drawn scenes.
+const GOOD: f64 = 0.9;
+
+/// A SAM with random weights: it says something, but nothing that makes sense.
+fn random_sam(project: &Project, arguments: &[&str]) -> Ran {
+    let model = root().join("tests/golden/sam/windows").display().to_string();
+    let mut all = vec!["segment"];
+    all.extend(arguments);
+    all.extend(["--model", model.as_str(), "--precision", "f32", "--no-timings"]);
+    project.run(&all)
+}
+
+fn grabcut(project: &Project, arguments: &[&str]) -> Vec<Mask> {
+    let mut all = vec!["segment"];
+    all.extend(arguments);
+    all.extend(["--model", "grabcut", "-f", "json"]);
+    let ran = project.run(&all);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    masks_of(&ran.stdout).into_iter().map(|(_, mask)| mask).collect()
+}
+
+/// A file of prompts: a box around each shape, with some room.
+fn boxes(scene: &Scene) -> String {
+    let object = |shape: &crate::scenes::Shape| {
+        let [x0, y0, x1, y1] = shape.bounding_box;
+        let corner = (x0.saturating_sub(4), y0.saturating_sub(4));
+        serde_json::json!({ "box": [corner.0, corner.1, (x1 + 4).min(scene.width), (y1 + 4).min(scene.height)] })
+    };
+    serde_json::Value::Array(scene.shapes.iter().map(object).collect()).to_string()
+}
+
+fn mean_iou(scene: &Scene, found: &[Mask]) -> f64 {
+    let wanted = scene.masks();
+    assert_eq!(found.len(), wanted.len());
+    found.iter().zip(&wanted).map(|(found, wanted)| found.iou(wanted)).sum::<f64>() / wanted.len() as f64
+}
+
+#[test]
+fn boxes_give_the_shapes_that_they_mean() {
+    let project = Project::new();
+    for scene in scenes() {
+        project.write("a.png", &picture::encode_png(&scene.image()).unwrap());
+        project.write("prompts.json", boxes(&scene).as_bytes());
+        let iou = mean_iou(&scene, &grabcut(&project, &["a.png", "--prompts", "prompts.json"]));
+        assert!(iou > GOOD, "{}: {iou:.3}", scene.name);
+    }
+}
+
+#[test]
+fn prompts_are_of_the_displayed_picture() {
+    let project = Project::new();
+    let scene = scene("landscape");
+    project.write("prompts.json", boxes(&scene).as_bytes());
+    for orientation in Orientation::all() {
+        project.write("a.png", &stored_png(&scene.image(), orientation));
+        let iou = mean_iou(&scene, &grabcut(&project, &["a.png", "--prompts", "prompts.json"]));
+        assert!(iou > GOOD, "{orientation:?}: {iou:.3}");
+    }
+}
+
+#[test]
+fn the_model_without_weights_is_chosen_by_name_only() {
+    let project = Project::new();
+    project.write("a.png", &picture::encode_png(&scene("small").image()).unwrap());
+    let ran = project.run(&["segment", "a.png", "--box", "4,4,60,60", "--model", "grabcut", "-f", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json["model"]["kind"], "built-in");
+    assert_eq!(json["model"]["sha256"], serde_json::Value::Null);
+    let ran = project.run(&["segment", "a.png", "--box", "4,4,60,60", "--offline"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn candidates_and_mask_prompts_go_round() {
+    let project = Project::new();
+    project.write("a.png", &picture::encode_png(&scene("landscape").image()).unwrap());
+    let point = ["a.png", "--point", "100,60", "-f", "json"];
+    let first = random_sam(&project, &[&point[..], &["--candidates", "--raw", "raw.safetensors"]].concat());
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let json: serde_json::Value = serde_json::from_str(&first.stdout).unwrap();
+    let instance = &json["result"]["instances"][0];
+    assert_eq!(instance["candidates"].as_array().unwrap().len(), 3);
+    let best = instance["candidates"].as_array().unwrap().iter().map(|one| one["score"].as_f64().unwrap());
+    assert_eq!(best.fold(f64::MIN, f64::max), instance["score"].as_f64().unwrap());
+
+    let refined = random_sam(&project, &[&point[..], &["--mask-prompt", "raw.safetensors"]].concat());
+    assert_eq!(refined.code, 0, "{}", refined.stderr);
+    assert_ne!(refined.stdout, random_sam(&project, &point).stdout, "the earlier mask has a say");
+
+    let two = random_sam(&project, &["a.png", "--box", "3,4,50,60", "--box", "90,4,150,60", "-f", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&two.stdout).unwrap();
+    assert_eq!(json["result"]["instances"].as_array().unwrap().len(), 2);
+    let wrong =
+        random_sam(&project, &["a.png", "--box", "3,4,50,60", "--box", "90,4,150,60", "--point", "5,6"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+}

@@ -1,0 +1,91 @@
+//! What the tests of all architectures need: snapshots and fixtures under `tests/golden`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use percept_backbone::{Device, Tensor};
+use percept_core::segment::{Image, SegmentInput, SegmentOptions, SegmentRequest};
+use percept_core::{LocalModel, Precision, Runtime, SourceKind};
+use safetensors::{Dtype, SafeTensors};
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+}
+
+/// The files of a folder as a snapshot. `instead` says which file stands for which other one.
+pub(crate) fn snapshot(name: &str, instead: &[(&str, &str)]) -> LocalModel {
+    let files = std::fs::read_dir(folder(name)).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
+    });
+    let mut files = files.collect::<BTreeMap<_, _>>();
+    for (wanted, file) in instead {
+        let path = files.remove(*file).unwrap();
+        files.insert((*wanted).into(), path);
+    }
+    LocalModel {
+        id: name.into(),
+        kind: SourceKind::Directory,
+        source: name.into(),
+        revision: None,
+        license: None,
+        identifiers: vec![],
+        files,
+        sha256: String::new(),
+    }
+}
+
+/// A run in a precision.
+pub(crate) fn runtime(precision: Precision) -> Runtime {
+    Runtime { precision, ..Runtime::default() }
+}
+
+/// A tensor of a fixture: any number format as f32.
+pub(crate) fn fixture(name: &str) -> BTreeMap<String, Tensor> {
+    let bytes = std::fs::read(folder(name).join("fixture.safetensors")).unwrap();
+    let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+        let data = view.data();
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::U8 => data.iter().map(|byte| f32::from(*byte)).collect(),
+            Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
+            Dtype::I64 => {
+                data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32).collect()
+            }
+            other => panic!("{name} is {other:?}"),
+        };
+        (name, Tensor::from_vec(values, view.shape(), &Device::Cpu).unwrap())
+    };
+    SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter().map(read).collect()
+}
+
+/// The numbers of a tensor.
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// A picture `[height, width, 3]` of a fixture.
+pub(crate) fn picture(tensor: &Tensor) -> Arc<Image> {
+    let (height, width, _) = tensor.dims3().unwrap();
+    let bytes = numbers(tensor).into_iter().map(|value| value as u8).collect();
+    Arc::new(Image::new(width as u32, height as u32, bytes))
+}
+
+/// A picture and what is asked of it.
+pub(crate) fn input(image: &Arc<Image>, request: SegmentRequest) -> SegmentInput {
+    let options = Arc::new(SegmentOptions { request, ..SegmentOptions::default() });
+    SegmentInput { image: image.clone(), options }
+}
+
+/// The largest difference, as a part of the largest reference value.
+#[track_caller]
+pub(crate) fn error(found: &Tensor, wanted: &Tensor) -> f32 {
+    assert_eq!(found.dims(), wanted.dims());
+    let largest =
+        |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, |most: f32, value| most.max(value.abs()));
+    let (found, wanted) = (numbers(found), numbers(wanted));
+    let difference = largest(&mut found.iter().zip(&wanted).map(|(a, b)| a - b));
+    // NaN is larger than nothing: it must not pass.
+    assert!(found.iter().all(|value| value.is_finite()));
+    difference / largest(&mut wanted.into_iter())
+}

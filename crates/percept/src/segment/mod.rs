@@ -1,0 +1,107 @@
+//! Image to mask.
+
+mod format;
+mod output;
+mod prompts;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use percept_core::{Model, Result, Runtime, Segment};
+use percept_flow::InputSource;
+use percept_hub::Hub;
+use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
+pub use percept_segment::format::Rle;
+use percept_segment::{Refined, Tiled};
+use serde::Serialize;
+
+pub use format::Format;
+pub use output::{Answers, Rendered, Standing, background};
+pub use percept_core::segment::{
+    Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt,
+    Orientation, PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation,
+    SegmentationKind, WholeKind,
+};
+pub use percept_media::draw::Background;
+pub use prompts::{mask_prompt, objects};
+
+use crate::load::{Loaded, load as load_model};
+
+/// The task, for [`crate::Envelope::new`] and [`crate::flow::run`].
+pub type Task = Segment;
+
+/// What answers points and boxes, and what finds everything without names.
+const PROMPTED: &str = "sam2.1-hiera-tiny";
+/// What answers texts.
+const TEXT: &str = "clipseg-rd64-refined";
+
+/// Extensions of files in folders that are taken for pictures.
+const EXTENSIONS: [&str; 17] = [
+    "bmp", "dib", "gif", "hdr", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm",
+    "tif", "tiff", "webp",
+];
+
+/// Large pictures are seen in tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiles {
+    /// Pixels along a side of a tile.
+    pub size: u32,
+    /// Pixels that neighbours share.
+    pub overlap: u32,
+}
+
+/// Loads a model for masks: a name of the catalogue, `ORG/REPO[@REV]`, a folder, or the default for what is asked.
+pub fn load(
+    hub: &Hub,
+    name: Option<&str>,
+    request: &SegmentRequest,
+    tiles: Option<Tiles>,
+    runtime: &Runtime,
+) -> Result<Loaded<Segment>> {
+    let usual = match request {
+        SegmentRequest::Whole(_) => None,
+        SegmentRequest::Objects { .. } | SegmentRequest::Everything(_) => Some(PROMPTED),
+        SegmentRequest::Text(_) => Some(TEXT),
+    };
+    let loaded = load_model(hub, percept_segment::ARCHS, name.or(usual), runtime)?;
+    let model: Box<dyn Model<Segment>> = match tiles {
+        Some(Tiles { size, overlap }) => Box::new(Tiled::new(loaded.model, size, overlap)?),
+        None => loaded.model,
+    };
+    Ok(Loaded { model: Box::new(Refined(model)), ..loaded })
+}
+
+/// Whether a file that lies in a folder is taken for a picture, by its name.
+pub fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+}
+
+/// Reads a picture.
+pub fn read(
+    source: &InputSource,
+    options: &Arc<SegmentOptions>,
+    limits: PictureLimits,
+) -> Result<(SegmentInput, PictureInfo)> {
+    let source = match source {
+        InputSource::Path(path) => PictureSource::Path(path.clone()),
+        InputSource::Stdin => PictureSource::Stdin,
+    };
+    let (image, info) = picture::read(source, limits)?;
+    Ok((SegmentInput { image: Arc::new(image), options: options.clone() }, info))
+}
+
+/// The `input` of a segmentation's envelope.
+#[derive(Serialize)]
+pub struct InputCard<'a> {
+    path: String,
+    #[serde(flatten)]
+    info: &'a PictureInfo,
+}
+
+impl<'a> InputCard<'a> {
+    /// Of a picture. A path that is not Unicode is shown with replacement characters.
+    pub fn new(source: &InputSource, info: &'a PictureInfo) -> Self {
+        Self { path: source.path().to_string_lossy().into_owned(), info }
+    }
+}
