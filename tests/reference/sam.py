@@ -127,6 +127,7 @@ def main() -> None:
                 }, input_boxes=None)
             tensors |= {"sparse_embeddings": sparse.clone(), "dense_embeddings": dense.clone()}
             masks = functional.avg_pool2d(tensors["one_point.several.pred_masks"][0, :1, 0], 3, 1, 1)[None]
+            masks = masks - masks.median()  # half of it inside
             tensors["upsampled.pred_masks"] = masks
             tensors |= upsampled(SamImageProcessor(), masks, side)
         save_file({key: value.contiguous() for key, value in tensors.items()}, folder / "fixture.safetensors")

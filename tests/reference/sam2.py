@@ -84,6 +84,7 @@ def main() -> None:
             add_outputs(tensors, prompt, given, model, image, SHOWN)
         if name == "stages":
             masks = functional.avg_pool2d(tensors["one_point.several.pred_masks"][0, :1, 0], 3, 1, 1)[None]
+            masks = masks - masks.median()  # half of it inside
             tensors["upsampled.pred_masks"] = masks
             for size in [(37, 91), (150, 61), (64, 64)]:
                 (found,) = Sam2ImageProcessor().post_process_masks([masks], [size], binarize=False)

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<ExitCode> {
         processors,
         rates: Rates::measure(),
         cache: hub.cache(),
-        models: hub.list(None)?.into_iter().filter(|model| model.here).map(here).collect(),
+        models: hub.list(None)?.into_iter().filter(|model| model.path.is_some()).map(here).collect(),
     };
     report::data(&if arguments.json { report::json(&findings)? } else { findings.text() })
 }

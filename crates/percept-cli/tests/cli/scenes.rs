@@ -56,8 +56,16 @@ impl Scene {
         let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
             .read_info()
             .unwrap();
-        let mut values = vec![0; reader.output_buffer_size().unwrap()];
-        reader.next_frame(&mut values).unwrap();
+        let mut packed = vec![0; reader.output_buffer_size().unwrap()];
+        let frame = reader.next_frame(&mut packed).unwrap();
+        // Several pixels share a byte, the first in its highest bits; rows begin with a new byte.
+        let (depth, mask) = (frame.bit_depth as usize, ((1_u16 << frame.bit_depth as u16) - 1) as u8);
+        let value = |at: usize| {
+            let (x, y) = (at % self.width as usize, at / self.width as usize);
+            let byte = packed[y * frame.line_size + x * depth / 8];
+            byte >> (8 - depth - x * depth % 8) & mask
+        };
+        let values: Vec<u8> = (0..(self.width * self.height) as usize).map(value).collect();
         let of = |index: usize| {
             let inside: Vec<u8> =
                 values.iter().map(|value| u8::from(usize::from(*value) == index + 1)).collect();

@@ -140,13 +140,19 @@ fn every_format_is_written() {
     let project = Project::new();
     project.write("p/a.png", &picture::encode_png(&scene("landscape").image()).unwrap());
     project.write("p/b.png", &picture::encode_png(&scene("portrait").image()).unwrap());
-    let formats = "json,png,mask,instances,cutout,overlay,rle,coco,yolo,labelme";
+    let formats = "json,png,index,instances,cutout,overlay,rle,coco,yolo,labelme";
     let ran = segment(&project, &["p", "-o", "out", "-f", formats, "--class", "circle,star,ring"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let files = project.files();
     for stem in ["a", "b"] {
-        let names =
-            ["segment.json", "segment.png", "segment.cutout.png", "segment.overlay.png", "segment.rle.json"];
+        let names = [
+            "segment.json",
+            "segment.png",
+            "segment.index.png",
+            "segment.cutout.png",
+            "segment.overlay.png",
+            "segment.rle.json",
+        ];
         for name in names.into_iter().chain(["segment.coco.json", "txt", "json"]) {
             assert!(files.contains(&format!("out/{stem}.{name}")), "{stem}.{name}: {files:?}");
         }

@@ -9,6 +9,14 @@ pub(super) struct Crop {
     pub(super) layer: usize,
 }
 
+impl Crop {
+    /// Pixels.
+    pub(super) fn area(&self) -> usize {
+        let [left, top, right, bottom] = self.corners;
+        (right - left) * (bottom - top)
+    }
+}
+
 /// The whole picture, and for each layer `4^layer` crops of one size that overlap, column by column.
 pub(super) fn crops([width, height]: [usize; 2], layers: usize, overlap_ratio: f32) -> Vec<Crop> {
     let mut crops = vec![Crop { corners: [0, 0, width, height], layer: 0 }];

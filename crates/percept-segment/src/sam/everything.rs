@@ -3,18 +3,20 @@
 
 use std::time::Instant;
 
-use percept_backbone::for_layers;
+use percept_backbone::{for_layers, nms};
 use percept_core::segment::{EverythingOptions, Image, Instance, Mask};
 use percept_core::{Error, Result, Timings};
 
 use super::crops::{Crop, crops, grid, is_cut_off};
 use super::objects::AT_ONCE;
 use super::prompts::{CanvasPoint, Meaning, Prompt};
-use super::suppress::{Corners, area, keep_best};
 use super::upsample::Upsampler;
 use super::{Look, Sam, took};
 use crate::components::{Connectivity, Regions, Side};
 use crate::setting::milliseconds;
+
+/// Left, top, right and bottom of the first and last pixels of a mask.
+type Corners = [f32; 4];
 
 /// A mask that passed.
 struct Found {
@@ -48,15 +50,14 @@ pub(super) fn generate(
         };
         let masks = of_crop(sam, inside.as_ref().unwrap_or(look), crop, size, options, timings)?;
         let (boxes, scores): (Vec<_>, Vec<_>) = masks.iter().map(|mask| (mask.corners, mask.score)).unzip();
-        found.extend(select(masks, &keep_best(&boxes, &scores, options.box_nms_thresh)));
+        found.extend(select(masks, &nms(&boxes, &scores, options.box_nms_thresh)));
     }
     let began = Instant::now();
     if crops.len() > 1 {
         let boxes = found.iter().map(|mask| mask.corners).collect::<Vec<_>>();
         // Smaller crops show more.
-        let scores =
-            found.iter().map(|mask| 1.0 / area(&mask.crop.corners.map(|at| at as f32))).collect::<Vec<_>>();
-        found = select(found, &keep_best(&boxes, &scores, options.crop_nms_thresh));
+        let scores = found.iter().map(|mask| 1.0 / mask.crop.area() as f32).collect::<Vec<_>>();
+        found = select(found, &nms(&boxes, &scores, options.crop_nms_thresh));
     }
     if options.min_mask_region_area > 0 {
         let threshold = options.box_nms_thresh.max(options.crop_nms_thresh);
@@ -162,7 +163,7 @@ fn without_small_regions(found: Vec<Found>, least: u64, threshold: f32) -> Vec<F
     let (found, untouched): (Vec<_>, Vec<_>) = cleaned.unzip();
     let boxes = found.iter().map(|found: &Found| found.corners).collect::<Vec<_>>();
     let scores = untouched.into_iter().map(|untouched| f32::from(u8::from(untouched))).collect::<Vec<_>>();
-    let kept = keep_best(&boxes, &scores, threshold);
+    let kept = nms(&boxes, &scores, threshold);
     select(found, &kept)
 }
 

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use percept_core::segment::{
-    Candidates, EverythingOptions, Image, Mask, MaskPrompt, ObjectPrompt, PointLabel, PointPrompt, SegmentInput,
-    SegmentOptions, SegmentRequest, Segmentation, WholeKind,
+    Candidates, EverythingOptions, Image, Mask, MaskPrompt, ObjectPrompt, PointLabel, PointPrompt,
+    SegmentInput, SegmentOptions, SegmentRequest, Segmentation, WholeKind,
 };
 use percept_core::{Error, Model, RawValues, Runtime, Segment};
 
 use super::golden::Golden;
 
 /// Networks that draw discs around points.
-const KINDS: [&str; 1] = ["sam/everything"];
+const KINDS: [&str; 2] = ["sam/everything", "sam2/everything"];
 
 fn model(golden: &Golden) -> Box<dyn Model<Segment>> {
     let load = if golden.local.id.starts_with("sam2") { crate::sam2::load } else { super::load };

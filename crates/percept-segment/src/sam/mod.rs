@@ -7,16 +7,13 @@ pub(crate) mod decoder;
 mod encoder;
 mod everything;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod golden;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 mod golden_pictures;
 mod network;
 mod objects;
 mod prompts;
 mod raw;
-mod suppress;
 mod two_way;
 mod upsample;
 

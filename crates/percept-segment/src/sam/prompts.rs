@@ -32,8 +32,10 @@ pub(crate) enum Meaning {
     /// 1.
     Foreground,
     /// -1: no point, which fills the place of a box.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the encoder adds them itself; fixtures have them"))]
     NoPoint,
     /// -10: a vector of zeros.
+    #[cfg_attr(not(test), expect(dead_code, reason = "prompts of one form need none; fixtures have them"))]
     Padding,
 }
 

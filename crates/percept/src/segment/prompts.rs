@@ -95,7 +95,7 @@ mod tests {
             (r#"[{"box": [2, 1, 2, 3]}]"#, "no area"),
             (r#"[{"points": [[1, 2, 7]]}]"#, "label 1"),
             (r#"[{"point": [[1, 2]]}]"#, "unknown field"),
-            ("{", "EOF"),
+            ("[", "EOF"),
         ] {
             let error = read(text).unwrap_err().chain();
             assert!(error.contains(what), "{text}: {error}");
