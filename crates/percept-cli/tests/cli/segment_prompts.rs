@@ -1,7 +1,7 @@
 //! `percept segment` with points and boxes.
 //!
-//! No small SAM was trained yet, so what prompts mean is shown by the model that needs no weights; that SAM computes what
-//! transformers computes is shown in percept-segment, and here that its prompts go the whole way and back.
+//! No small SAM that knows shapes was trained yet, so what boxes mean is shown by the model that needs no weights. The SAM
+//! and SAM 2 here learned to draw discs around any point: they show that coordinates go the whole way and back.
 
 use percept::media::picture;
 use percept::segment::{Mask, Orientation};
@@ -12,9 +12,9 @@ use crate::scenes::{Scene, masks_of, scene, scenes, stored_png};
 /// The bar of the mean IoU on drawn scenes.
 const GOOD: f64 = 0.9;
 
-/// A SAM with random weights: it says something, but nothing that makes sense.
-fn random_sam(project: &Project, arguments: &[&str]) -> Ran {
-    let model = root().join("tests/golden/sam/windows").display().to_string();
+/// A network that draws discs around points, of `family` `sam` or `sam2`.
+fn discs(project: &Project, family: &str, arguments: &[&str]) -> Ran {
+    let model = root().join(format!("tests/golden/{family}/everything")).display().to_string();
     let mut all = vec!["segment"];
     all.extend(arguments);
     all.extend(["--model", model.as_str(), "--precision", "f32", "--no-timings"]);
@@ -69,6 +69,34 @@ fn prompts_are_of_the_displayed_picture() {
     }
 }
 
+/// The mean of a mask's pixels.
+fn middle(mask: &Mask) -> (f64, f64) {
+    let (width, mut sum) = (mask.width() as usize, (0.0, 0.0));
+    mask.paint(|at| sum = (sum.0 + (at % width) as f64 + 0.5, sum.1 + (at / width) as f64 + 0.5));
+    (sum.0 / mask.area() as f64, sum.1 / mask.area() as f64)
+}
+
+#[test]
+fn discs_lie_where_the_points_are() {
+    let project = Project::new();
+    let upright = scene("landscape").image();
+    for family in ["sam", "sam2"] {
+        for orientation in Orientation::all() {
+            project.write("a.png", &stored_png(&upright, orientation));
+            for (x, y) in [(110.0, 70.0), (190.0, 130.0)] {
+                let point = format!("{x},{y}");
+                let ran = discs(&project, family, &["a.png", "--point", &point, "-f", "json"]);
+                assert_eq!(ran.code, 0, "{}", ran.stderr);
+                let (_, mask) = masks_of(&ran.stdout).remove(0);
+                let found = middle(&mask);
+                // The networks see 80 pixels of the 300.
+                let near = (found.0 - x).abs() < 15.0 && (found.1 - y).abs() < 15.0;
+                assert!(near, "{family} {orientation:?}: {found:?} for {point}, {} pixels", mask.area());
+            }
+        }
+    }
+}
+
 #[test]
 fn the_model_without_weights_is_chosen_by_name_only() {
     let project = Project::new();
@@ -87,7 +115,7 @@ fn candidates_and_mask_prompts_go_round() {
     let project = Project::new();
     project.write("a.png", &picture::encode_png(&scene("landscape").image()).unwrap());
     let point = ["a.png", "--point", "100,60", "-f", "json"];
-    let first = random_sam(&project, &[&point[..], &["--candidates", "--raw", "raw.safetensors"]].concat());
+    let first = discs(&project, "sam", &[&point[..], &["--candidates", "--raw", "raw.safetensors"]].concat());
     assert_eq!(first.code, 0, "{}", first.stderr);
     let json: serde_json::Value = serde_json::from_str(&first.stdout).unwrap();
     let instance = &json["result"]["instances"][0];
@@ -95,14 +123,14 @@ fn candidates_and_mask_prompts_go_round() {
     let best = instance["candidates"].as_array().unwrap().iter().map(|one| one["score"].as_f64().unwrap());
     assert_eq!(best.fold(f64::MIN, f64::max), instance["score"].as_f64().unwrap());
 
-    let refined = random_sam(&project, &[&point[..], &["--mask-prompt", "raw.safetensors"]].concat());
+    let refined = discs(&project, "sam", &[&point[..], &["--mask-prompt", "raw.safetensors"]].concat());
     assert_eq!(refined.code, 0, "{}", refined.stderr);
-    assert_ne!(refined.stdout, random_sam(&project, &point).stdout, "the earlier mask has a say");
+    assert_ne!(refined.stdout, discs(&project, "sam", &point).stdout, "the earlier mask has a say");
 
-    let two = random_sam(&project, &["a.png", "--box", "3,4,50,60", "--box", "90,4,150,60", "-f", "json"]);
+    let two = discs(&project, "sam", &["a.png", "--box", "3,4,50,60", "--box", "90,4,150,60", "-f", "json"]);
     let json: serde_json::Value = serde_json::from_str(&two.stdout).unwrap();
     assert_eq!(json["result"]["instances"].as_array().unwrap().len(), 2);
     let wrong =
-        random_sam(&project, &["a.png", "--box", "3,4,50,60", "--box", "90,4,150,60", "--point", "5,6"]);
+        discs(&project, "sam", &["a.png", "--box", "3,4,50,60", "--box", "90,4,150,60", "--point", "5,6"]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
