@@ -30,12 +30,15 @@ fn grabcut(project: &Project, arguments: &[&str]) -> Vec<Mask> {
     masks_of(&ran.stdout).into_iter().map(|(_, mask)| mask).collect()
 }
 
-/// A file of prompts: a box around each shape, with some room.
-fn boxes(scene: &Scene) -> String {
+/// A file of prompts: a box around each shape, with some room, and perhaps a point on it.
+fn boxes(scene: &Scene, points: usize) -> String {
     let object = |shape: &crate::scenes::Shape| {
         let [x0, y0, x1, y1] = shape.bounding_box;
         let corner = (x0.saturating_sub(4), y0.saturating_sub(4));
-        serde_json::json!({ "box": [corner.0, corner.1, (x1 + 4).min(scene.width), (y1 + 4).min(scene.height)] })
+        serde_json::json!({
+            "box": [corner.0, corner.1, (x1 + 4).min(scene.width), (y1 + 4).min(scene.height)],
+            "points": vec![[shape.point[0], shape.point[1], 1.0]; points],
+        })
     };
     serde_json::Value::Array(scene.shapes.iter().map(object).collect()).to_string()
 }
@@ -51,9 +54,11 @@ fn boxes_give_the_shapes_that_they_mean() {
     let project = Project::new();
     for scene in scenes() {
         project.write("a.png", &picture::encode_png(&scene.image()).unwrap());
-        project.write("prompts.json", boxes(&scene).as_bytes());
-        let iou = mean_iou(&scene, &grabcut(&project, &["a.png", "--prompts", "prompts.json"]));
-        assert!(iou > GOOD, "{}: {iou:.3}", scene.name);
+        for points in [0, 1] {
+            project.write("prompts.json", boxes(&scene, points).as_bytes());
+            let iou = mean_iou(&scene, &grabcut(&project, &["a.png", "--prompts", "prompts.json"]));
+            assert!(iou > GOOD, "{}, {points} points: {iou:.3}", scene.name);
+        }
     }
 }
 
@@ -61,7 +66,7 @@ fn boxes_give_the_shapes_that_they_mean() {
 fn prompts_are_of_the_displayed_picture() {
     let project = Project::new();
     let scene = scene("landscape");
-    project.write("prompts.json", boxes(&scene).as_bytes());
+    project.write("prompts.json", boxes(&scene, 0).as_bytes());
     for orientation in Orientation::all() {
         project.write("a.png", &stored_png(&scene.image(), orientation));
         let iou = mean_iou(&scene, &grabcut(&project, &["a.png", "--prompts", "prompts.json"]));
