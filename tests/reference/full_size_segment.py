@@ -45,6 +45,7 @@ from transformers import (
 TOLERANCE = 2e-4  # of the largest reference value
 GREY_LEVELS = 2.0
 POINT = (300, 200)
+SIZE = (800, 600)  # of the picture
 
 
 @dataclass
@@ -92,18 +93,24 @@ def eomt() -> torch.nn.Module:
     )
 
 
-def prompts(raw: dict[str, torch.Tensor]) -> dict:
-    """The point where percept says that it lies on the canvas."""
-    return {"input_points": raw["input_points"].double(), "input_labels": raw["input_labels"]}
+def prompt(scale: tuple[float, float]) -> Callable[[dict[str, torch.Tensor]], dict]:
+    """The point on a canvas that is the picture times `scale`, which the answer of three masks is asked for."""
+    point = torch.tensor([[[[POINT[0] * scale[0], POINT[1] * scale[1]]]]])
+    return lambda raw: {"input_points": point, "input_labels": torch.ones(1, 1, 1, dtype=torch.long)}
 
 
 POINTED = ["--point", f"{POINT[0]},{POINT[1]}"]
 CASES = {
     "sam-vit-base": Case(
-        lambda: SamModel(SamConfig()), SamImageProcessor, ["iou_scores", "pred_masks"], POINTED, prompts
+        lambda: SamModel(SamConfig()), SamImageProcessor, ["iou_scores", "pred_masks"], POINTED, prompt((1.28, 1.28))
     ),
     "sam2.1-hiera-tiny": Case(
-        lambda: Sam2Model(Sam2Config()), Sam2ImageProcessor, ["iou_scores", "pred_masks"], POINTED, prompts
+        lambda: Sam2Model(Sam2Config()),
+        Sam2ImageProcessor,
+        ["iou_scores", "pred_masks"],
+        POINTED,
+        # Not its shape, but its whole is the canvas.
+        prompt((1024 / SIZE[0], 1024 / SIZE[1])),
     ),
     "eomt-small": Case(
         eomt,
@@ -145,7 +152,7 @@ def build(case: Case, folder: Path) -> torch.nn.Module:
     return model
 
 
-def picture(path: Path, size: tuple[int, int] = (800, 600)) -> Image.Image:
+def picture(path: Path, size: tuple[int, int] = SIZE) -> Image.Image:
     """Shapes on noise: every frequency is there."""
     random = np.random.default_rng(0)
     image = Image.fromarray(random.integers(60, 190, (size[1], size[0], 3), dtype=np.uint8))
