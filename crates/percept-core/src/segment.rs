@@ -231,7 +231,8 @@ pub struct Instance {
     /// Which pixels.
     pub mask: Mask,
     /// How sure the model is, 0 to 1: the class's probability (instances, panoptic), the mean probability over the
-    /// mask (semantic, text), the model's estimate of the mask's IoU (prompts, everything).
+    /// mask (semantic, text), the model's estimate of the mask's IoU (prompts, everything), which may lie a little
+    /// outside.
     pub score: f32,
     /// What it is, where the model has classes or a text named it.
     pub label: Option<Label>,
