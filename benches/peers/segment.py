@@ -49,7 +49,7 @@ def torch_turn(part, pixels: torch.Tensor) -> float:
 
 
 def percept_turn(binary: Path, folder: Path, precision: str, stage: str) -> float:
-    command = [binary, "bench", folder, folder / "picture.png", "--precision", precision, "--runs", "1"]
+    command = [binary, "bench", folder, "--input", folder / "picture.png", "--precision", precision, "--runs", "1"]
     command += ["--threads", THREADS, "-q"]
     printed = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
     return json.loads(printed)["median_ms"][stage] / 1e3
