@@ -39,19 +39,19 @@ from shapes_pool import (
 )
 
 MODEL = Path(__file__).resolve().parents[1] / "models" / "shapes-sam"
-SIDE = 192  # pixels of the square that the longest edge of every picture is made to fit
-PATCH = 16
+SIDE = 160  # pixels of the square that the longest edge of every picture is made to fit
+PATCH = 8
 GRID = SIDE // PATCH
 MASK_SIDE = 4 * GRID
 FINE_SIDE = 2 * MASK_SIDE  # between the cells of a mask it has to be right as well
 FINE_SHARE = 0.3  # of the training, at its end
 HINT_SHARE = 0.4  # of the training, at its beginning: helpers only
-SHIFT = 0.6  # deviation of the frequencies that encode places: half a turn in a fifth of the picture's side
-WIDTH = 64  # of the embedding, the prompts and the decoder
+SHIFT = 0.9  # deviation of the frequencies that encode places: half a turn in an eighth of the picture's side
+WIDTH = 128  # of the embedding, the prompts and the decoder
 BATCH = 8
 PROMPTS = 3  # per picture
 PADDING = 255  # in instance maps
-BEST_SHARE = 0.8  # of the loss that only the best candidate gets; the rest goes to all three
+BEST_SHARE = 0.5  # of the loss that only the best candidate gets; the rest goes to all three
 
 
 def configuration() -> SamConfig:
@@ -65,13 +65,13 @@ def configuration() -> SamConfig:
             patch_size=PATCH,
             initializer_range=0.02,
             mlp_ratio=2.0,
-            window_size=6,
+            window_size=5,
             global_attn_indexes=[1, 3],
             num_pos_feats=WIDTH // 2,
         ),
         prompt_encoder_config=SamPromptEncoderConfig(hidden_size=WIDTH, image_size=SIDE, patch_size=PATCH),
         mask_decoder_config=SamMaskDecoderConfig(
-            hidden_size=WIDTH, mlp_dim=128, num_attention_heads=4, iou_head_hidden_dim=64
+            hidden_size=WIDTH, mlp_dim=256, num_attention_heads=4, iou_head_hidden_dim=64
         ),
     )
 
@@ -87,7 +87,7 @@ def new_model() -> SamModel:
     # Left to chance, the decoder answers "every shape in the picture" for a thousand steps.
     for layer in model.mask_decoder.transformer.layers:
         for attention in (layer.cross_attn_token_to_image, layer.cross_attn_image_to_token):
-            torch.nn.init.normal_(attention.q_proj.weight, std=1.5 / WIDTH**0.5)
+            torch.nn.init.normal_(attention.q_proj.weight, std=2 / WIDTH**0.5)
             torch.nn.init.zeros_(attention.q_proj.bias)
             attention.k_proj.load_state_dict(attention.q_proj.state_dict())
     return model
@@ -118,7 +118,7 @@ class Prompts:
             areas = np.bincount(numbers.ravel(), minlength=256)
             large = np.flatnonzero(areas[1:PADDING] > 100) + 1
             for _ in range(PROMPTS):
-                background = len(large) == 0 or (kind in ("point", "points") and generator.random() < 0.1)
+                background = len(large) == 0 or (kind in ("point", "points") and generator.random() < 0.03)
                 mask = numbers == (0 if background else generator.choice(large))
                 near = np.flatnonzero(~mask & (numbers != PADDING))
                 wanted.append(mask)

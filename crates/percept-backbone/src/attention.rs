@@ -3,13 +3,13 @@
 use candle_core::{D, DType, Device, Tensor};
 use percept_core::Precision;
 
-use crate::Result;
 use crate::cpu::{AttentionBias, AttentionOp};
 use crate::linear::Linear;
 use crate::pool::max_pool_tokens;
 use crate::relative::{MapBias, RelativePositions};
 use crate::weights::{Weights, WeightsError};
 use crate::window::{window_partition, window_unpartition};
+use crate::{Result, ToContiguous};
 
 /// Which keys a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +36,12 @@ pub fn scaled_dot_product_attention(
     precision: Precision,
 ) -> Result<Tensor> {
     if let Device::Cpu = q.device() {
-        let bias = bias.map(Tensor::contiguous).transpose()?.map(AttentionBias::Full);
+        let bias = bias.map(Tensor::to_contiguous).transpose()?.map(AttentionBias::Full);
         return q.apply_op3_no_bwd(k, v, &AttentionOp { scale: scale as f32, see, bias, precision });
     }
     let probabilities = attention_probabilities(q, k, scale, bias, see)?;
-    let heads = v.transpose(1, 2)?.broadcast_as(batched(v, q.dim(0)?)?)?.contiguous()?;
-    probabilities.matmul(&heads)?.transpose(1, 2)?.contiguous()
+    let heads = v.transpose(1, 2)?.broadcast_as(batched(v, q.dim(0)?)?)?.to_contiguous()?;
+    probabilities.matmul(&heads)?.transpose(1, 2)?.to_contiguous()
 }
 
 /// [`scaled_dot_product_attention`] over keys that are the tokens of a map, with a number for each row and one for each
@@ -77,9 +77,9 @@ fn attention_probabilities(
     bias: Option<&Tensor>,
     see: See,
 ) -> Result<Tensor> {
-    let keys = k.transpose(1, 2)?.broadcast_as(batched(k, q.dim(0)?)?)?.contiguous()?;
+    let keys = k.transpose(1, 2)?.broadcast_as(batched(k, q.dim(0)?)?)?.to_contiguous()?;
     // The scale goes onto the smaller factor.
-    let scores = (q.transpose(1, 2)?.contiguous()? * scale)?.matmul(&keys.t()?)?;
+    let scores = (q.transpose(1, 2)?.to_contiguous()? * scale)?.matmul(&keys.t()?)?;
     let scores = match bias {
         Some(bias) => scores.broadcast_add(bias)?,
         None => scores,
@@ -141,7 +141,8 @@ impl KeyValues {
     /// Keeps the rows of the batch that `rows` names, in that order; a row may be named twice.
     pub fn select(&self, rows: &Tensor) -> Result<Self> {
         // What is filled is copied, so that no two caches ever share their storage.
-        let pick = |x: &Tensor| roomy(&x.narrow(2, 0, self.len)?.contiguous()?.index_select(rows, 0)?, ROOM);
+        let pick =
+            |x: &Tensor| roomy(&x.narrow(2, 0, self.len)?.to_contiguous()?.index_select(rows, 0)?, ROOM);
         Ok(Self { keys: pick(&self.keys)?, values: pick(&self.values)?, len: self.len })
     }
 
@@ -153,8 +154,8 @@ impl KeyValues {
             self.keys = roomy(&self.keys.narrow(2, 0, self.len)?, room)?;
             self.values = roomy(&self.values.narrow(2, 0, self.len)?, room)?;
         }
-        self.keys.slice_set(&keys.transpose(1, 2)?.contiguous()?, 2, self.len)?;
-        self.values.slice_set(&values.transpose(1, 2)?.contiguous()?, 2, self.len)?;
+        self.keys.slice_set(&keys.transpose(1, 2)?.to_contiguous()?, 2, self.len)?;
+        self.values.slice_set(&values.transpose(1, 2)?.to_contiguous()?, 2, self.len)?;
         self.len += new;
         Ok(())
     }
@@ -171,7 +172,7 @@ fn roomy(x: &Tensor, room: usize) -> Result<Tensor> {
     let (batch, heads, len, dim) = x.dims4()?;
     let copy = Tensor::zeros((batch, heads, len + room, dim), x.dtype(), x.device())?;
     if len > 0 {
-        copy.slice_set(&x.contiguous()?, 2, 0)?;
+        copy.slice_set(&x.to_contiguous()?, 2, 0)?;
     }
     Ok(copy)
 }
@@ -301,7 +302,7 @@ impl Attention {
         if let Some(stride) = stride {
             let (_, _, heads, dim) = queries.dims4()?;
             queries = max_pool_tokens(
-                &queries.contiguous()?.reshape((count, rows, columns, heads * dim))?,
+                &queries.to_contiguous()?.reshape((count, rows, columns, heads * dim))?,
                 stride,
             )?;
             (rows, columns) = (rows / stride[0], columns / stride[1]);
@@ -348,7 +349,7 @@ impl CrossAttention {
     /// The keys and values of a memory `[batch, positions, dim]`, for [`CrossAttention::over_memory`].
     pub fn remember(&self, memory: &Tensor) -> Result<KeyValues> {
         let [keys, values] = self.heads.parts(&self.key_value.forward(memory)?)?;
-        let lay = |x: &Tensor| x.transpose(1, 2)?.contiguous();
+        let lay = |x: &Tensor| x.transpose(1, 2)?.to_contiguous();
         Ok(KeyValues { keys: lay(&keys)?, values: lay(&values)?, len: memory.dim(1)? })
     }
 

@@ -93,21 +93,6 @@ impl Conv2d {
         Self::read(weights, AnyShape::Conv(shape), None, Engine::of(weights.device()))
     }
 
-    /// Loads `torch.nn.Linear`, `weight` `[out, in]` and, where it is there, `bias` `[out]`, as the convolution of
-    /// single pixels that it is.
-    pub fn load_pointwise(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
-        let weight = weights.get("weight", &[output, input])?;
-        let bias = match weights.has("bias") {
-            true => Some(weights.get("bias", &[output])?),
-            false => None,
-        };
-        let shape = ConvShape::square(output, input, 1);
-        weight
-            .reshape((output, input, 1, 1))
-            .and_then(|weight| Self::from_weight(&weight, bias.as_ref(), shape, weights.precision()))
-            .map_err(WeightsError::Engine)
-    }
-
     /// From a weight as [`Conv2d::load`] reads it and a bias `[out]`.
     pub fn from_weight(
         weight: &Tensor,

@@ -3,9 +3,9 @@
 use candle_core::{DType, Tensor};
 use percept_kernels::{Between, DeformableAttention, Extent, Outside, PointSampling};
 
-use crate::Result;
 use crate::cpu::{Engine, run_kernel};
 use crate::grid_sample::{GridSampling, read_pixels, read_planes};
+use crate::{Result, ToContiguous};
 
 /// The feature maps that [`deformable_attention`] reads, and how.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +70,15 @@ fn composed(value: &Tensor, locations: &Tensor, weights: &Tensor, from: FeatureP
     let (batch, pixels, heads, dim) = value.dims4()?;
     let (_, queries, _, total) = weights.dims4()?;
     let rows = batch * heads;
-    let value = value.permute((0, 2, 3, 1))?.contiguous()?.reshape((rows, dim, pixels))?;
-    let locations = locations.transpose(1, 2)?.contiguous()?.reshape((rows, queries, total, 2))?;
-    let weights = weights.transpose(1, 2)?.contiguous()?.reshape((rows, 1, queries, total))?;
+    let value = value.permute((0, 2, 3, 1))?.to_contiguous()?.reshape((rows, dim, pixels))?;
+    let locations = locations.transpose(1, 2)?.to_contiguous()?.reshape((rows, queries, total, 2))?;
+    let weights = weights.transpose(1, 2)?.to_contiguous()?.reshape((rows, 1, queries, total))?;
     let (mut base, mut point) = (0, 0);
     let mut read = Vec::new();
     for (&[height, width], points) in from.levels.iter().zip(from.points) {
         let plane = value.narrow(2, base, height * width)?;
-        let at = locations.narrow(2, point, *points)?.contiguous()?.reshape((rows, queries * points, 2))?;
+        let at =
+            locations.narrow(2, point, *points)?.to_contiguous()?.reshape((rows, queries * points, 2))?;
         (base, point) = (base + height * width, point + points);
         if *points == 0 {
             continue;
@@ -100,5 +101,5 @@ fn composed(value: &Tensor, locations: &Tensor, weights: &Tensor, from: FeatureP
         read.push(values.reshape((rows, dim, queries, *points))?);
     }
     let sums = Tensor::cat(&read, 3)?.broadcast_mul(&weights)?.sum(3)?;
-    sums.reshape((batch, heads * dim, queries))?.transpose(1, 2)?.contiguous()
+    sums.reshape((batch, heads * dim, queries))?.transpose(1, 2)?.to_contiguous()
 }

@@ -10,11 +10,13 @@ mod attention;
 mod batch_norm;
 mod block;
 pub mod clip_text;
+mod contiguous;
 mod conv;
 mod conv2d;
 mod cpu;
 pub mod decode;
 mod deformable;
+mod depthwise;
 mod device;
 mod elementwise;
 #[cfg(test)]
@@ -46,15 +48,17 @@ pub use attention::{
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
+pub use contiguous::ToContiguous;
 pub use conv::{Conv1d, Conv1dShape};
 pub use conv2d::Conv2d;
 pub use deformable::{FeaturePoints, deformable_attention};
+pub use depthwise::Depthwise;
 pub use device::{
     both, compute_error, fastest_precision, for_layers, instruction_set, on_compute_threads, open_device,
 };
 pub use elementwise::add_to_each;
 pub use grid_sample::{GridSampling, grid_sample};
-pub use linear::{Embedding, Linear};
+pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
 pub use multi_scale::MultiScaleAttention;

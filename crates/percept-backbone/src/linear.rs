@@ -7,10 +7,10 @@ use candle_core::{D, Device, Tensor};
 use percept_core::Precision;
 use percept_kernels::Activation as KernelActivation;
 
-use crate::Result;
 use crate::activation::Activation;
 use crate::cpu::{LinearOp, MlpOp, Packed};
 use crate::weights::{Stack, Table, Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// `x W^T + b`, with what follows it in one pass where the device can.
 #[derive(Clone)]
@@ -80,6 +80,18 @@ impl Linear {
         Self::new(&stack(weight)?, bias, precision).map_err(WeightsError::Engine)
     }
 
+    /// Loads `torch.nn.ConvTranspose2d(input, output, kernel_size=2, stride=2)`, which makes four pixels of one, as the
+    /// matrix that it is: `[.., input]` to `[.., 4 * output]`, pixel by pixel, row by row.
+    pub fn load_doubling(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
+        let weight = weights.get("weight", &[input, output, 2, 2])?;
+        let bias = weights.get("bias", &[output])?;
+        weight
+            .permute([2, 3, 1, 0])
+            .and_then(|weight| weight.to_contiguous()?.reshape((4 * output, input)))
+            .and_then(|weight| Self::new(&weight, Some(Tensor::cat(&[&bias; 4], 0)?), weights.precision()))
+            .map_err(WeightsError::Engine)
+    }
+
     fn packed(weight: Packed, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         let output = weight.output();
@@ -95,7 +107,7 @@ impl Linear {
             let values = weight.flatten_all()?.to_vec1::<f32>()?;
             return Self::packed(Packed::new(&values, output, input, precision), bias);
         }
-        let layer = DenseLayer { transposed: weight.t()?.contiguous()?, bias, scale: None };
+        let layer = DenseLayer { transposed: weight.t()?.to_contiguous()?, bias, scale: None };
         Ok(Self { form: Form::Dense(layer), output })
     }
 
@@ -133,7 +145,7 @@ impl Linear {
         match (&self.form, &down.form) {
             (Form::Packed(up), Form::Packed(down)) => {
                 let op = MlpOp { up: up.op(Some(activation)), down: down.op(None) };
-                x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &op)
+                x.to_contiguous()?.apply_op2_no_bwd(&residual.to_contiguous()?, &op)
             }
             _ => down.forward_onto(&self.forward_activated(x, activation)?, residual),
         }
@@ -166,9 +178,9 @@ impl Linear {
     fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
         match &self.form {
             Form::Packed(layer) => {
-                let (x, op) = (x.contiguous()?, layer.op(activation));
+                let (x, op) = (x.to_contiguous()?, layer.op(activation));
                 match residual {
-                    Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
+                    Some(residual) => x.apply_op2_no_bwd(&residual.to_contiguous()?, &op),
                     None => x.apply_op1_no_bwd(&op),
                 }
             }
@@ -211,6 +223,20 @@ impl DenseLayer {
         }
         Ok(product)
     }
+}
+
+/// `left right^T` of two tensors that were both computed, `[batch, few, dim]` and `[batch, many, dim]`, to `[batch, few,
+/// many]`. On the processor it runs in `precision`, and with [`Precision::Int8`] in bf16.
+pub fn products(left: &Tensor, right: &Tensor, precision: Precision) -> Result<Tensor> {
+    if !left.device().is_cpu() {
+        return left.matmul(&right.t()?);
+    }
+    let precision = if precision == Precision::Int8 { Precision::Bf16 } else { precision };
+    let items = (0..left.dim(0)?).map(|item| {
+        let made = Linear::new(&left.get(item)?, None, precision)?.forward(&right.get(item)?)?;
+        made.t()?.to_contiguous()
+    });
+    Tensor::stack(&items.collect::<Result<Vec<_>>>()?, 0)
 }
 
 /// A table of vectors, looked up by index; also the output projection where the two are tied.

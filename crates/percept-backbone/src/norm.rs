@@ -3,10 +3,10 @@
 use candle_core::{D, Device, Tensor};
 use percept_kernels::{Activation as KernelActivation, GroupNorm as Kernel, l2_norm};
 
-use crate::Result;
 use crate::activation::Activation;
 use crate::cpu::{Engine, LayerNormOp, run_kernel};
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// Layer normalisation over the last dimension, with scale and shift.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl LayerNorm {
 
     /// `[.., dim]` to `[.., dim]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = x.contiguous()?;
+        let x = x.to_contiguous()?;
         match x.device() {
             Device::Cpu => x.apply_op3_no_bwd(&self.weight, &self.bias, &LayerNormOp { eps: self.eps }),
             _ => candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, self.eps),
@@ -37,7 +37,7 @@ impl LayerNorm {
 
     /// Over the channels of maps `[batch, dim, height, width]`, to the same shape.
     pub fn forward_on_channels(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward(&x.permute([0, 2, 3, 1])?)?.permute([0, 3, 1, 2])?.contiguous()
+        self.forward(&x.permute([0, 2, 3, 1])?)?.permute([0, 3, 1, 2])?.to_contiguous()
     }
 }
 

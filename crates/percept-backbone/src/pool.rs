@@ -4,8 +4,8 @@ use candle_core::{Device, Tensor, bail};
 use percept_kernels::{LastWindow, Pool, Pooling};
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::cpu::{Engine, run_kernel};
+use crate::{Result, ToContiguous};
 
 /// Pools `[batch, channels, height, width]`, as `torch.nn.MaxPool2d` and `torch.nn.AvgPool2d`.
 pub fn pool(x: &Tensor, pool: &Pool) -> Result<Tensor> {
@@ -46,7 +46,9 @@ pub fn max_pool_tokens(x: &Tensor, stride: [usize; 2]) -> Result<Tensor> {
     if !matches!(x.device(), Device::Cpu) {
         let (kernel, padding) = (stride, [0, 0]);
         let all = Pool { pooling: Pooling::Maximum, kernel, stride, padding, last: LastWindow::Whole };
-        return pool(&x.permute([0, 3, 1, 2])?.contiguous()?, &all)?.permute([0, 2, 3, 1])?.contiguous();
+        return pool(&x.permute([0, 3, 1, 2])?.to_contiguous()?, &all)?
+            .permute([0, 2, 3, 1])?
+            .to_contiguous();
     }
     run_kernel("pool-tokens", [x], |operands| {
         let values = operands[0].0;
@@ -102,5 +104,5 @@ fn frame(x: &Tensor, dim: usize, before: usize, length: usize, value: f32) -> Re
     };
     let kept = x.dim(dim)?.min(length - before);
     let x = x.narrow(dim, 0, kept)?;
-    Tensor::cat(&[filled(before)?, x, filled(length - before - kept)?], dim)?.contiguous()
+    Tensor::cat(&[filled(before)?, x, filled(length - before - kept)?], dim)?.to_contiguous()
 }

@@ -5,10 +5,10 @@ use candle_core::{Device, Tensor};
 use percept_core::Precision;
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::cpu::run_kernel;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// Two tables, by distance in height and in width: a query's product with the vector at the distance to a key is added
 /// to their score.
@@ -56,7 +56,7 @@ impl RelativePositions {
         if tokens != rows * columns {
             candle_core::bail!("{tokens} tokens, relative positions for a map of {rows} by {columns}");
         }
-        let queries = queries.contiguous()?;
+        let queries = queries.to_contiguous()?;
         let axis = |axis: usize| {
             let products = self.tables[axis].forward(&queries)?;
             let side = self.map[axis];
@@ -86,16 +86,16 @@ impl RelativePositions {
         let ([rows, columns], side) = (self.map, self.map[axis]);
         let map = products.reshape((batch, rows, columns, heads * distances))?;
         let lines = (0..side).map(|at| {
-            let line = map.narrow(1 + axis, at, 1)?.contiguous()?;
+            let line = map.narrow(1 + axis, at, 1)?.to_contiguous()?;
             let line =
                 line.reshape((batch, tokens / side, heads, distances))?.narrow(3, side - 1 - at, side)?;
             let shape =
                 if axis == 0 { (batch, 1, columns, heads * side) } else { (batch, rows, 1, heads * side) };
-            line.contiguous()?.reshape(shape)
+            line.to_contiguous()?.reshape(shape)
         });
         let lines = lines.collect::<Result<Vec<_>>>()?;
         let map = Tensor::cat(&lines, 1 + axis)?;
-        map.reshape((batch, tokens, heads, side))?.transpose(1, 2)?.contiguous()
+        map.reshape((batch, tokens, heads, side))?.transpose(1, 2)?.to_contiguous()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::Result;
+use crate::{Result, ToContiguous};
 
 /// Cuts maps `[batch, height, width, channels]` into windows that do not overlap, `[batch * windows, size[0],
 /// size[1], channels]`, row by row. Zeros follow below and to the right where windows are not full.
@@ -16,10 +16,10 @@ pub fn window_partition(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
             x = x.pad_with_zeros(dim, 0, missing)?;
         }
     }
-    x.contiguous()?
+    x.to_contiguous()?
         .reshape(&[batch, down, size[0], across, size[1], channels][..])?
         .permute([0, 1, 3, 2, 4, 5])?
-        .contiguous()?
+        .to_contiguous()?
         .reshape((batch * down * across, size[0], size[1], channels))
 }
 
@@ -35,11 +35,11 @@ pub fn window_unpartition(windows: &Tensor, map: [usize; 2]) -> Result<Tensor> {
     windows
         .reshape(&[batch, down, across, rows, columns, channels][..])?
         .permute([0, 1, 3, 2, 4, 5])?
-        .contiguous()?
+        .to_contiguous()?
         .reshape((batch, down * rows, across * columns, channels))?
         .narrow(1, 0, map[0])?
         .narrow(2, 0, map[1])?
-        .contiguous()
+        .to_contiguous()
 }
 
 /// Windows down and across.

@@ -4,10 +4,10 @@ use crate::attention::{Arithmetic, Attention, Operand};
 use crate::epilogue::COLUMNS;
 use crate::isa::Isa;
 use crate::linear_bf16;
-use crate::math::per_isa;
 use crate::parallel::{self, SharedOut};
 use crate::scratch::{Scratch, as_bytes_mut, cast_mut};
 use crate::split::{self, Parts};
+use crate::strided::transpose;
 use crate::tile::{AMX_ROWS, Kind, Numbers};
 
 /// Number format and code of both products.
@@ -137,22 +137,6 @@ impl Packed {
     /// How both are laid out.
     pub(crate) fn form(&self) -> Form {
         self.form
-    }
-}
-
-per_isa! {
-    /// `panel[d][32]` from up to 32 rows `stride` apart; columns without a row become zero.
-    fn transpose(from: &[f32], stride: usize, count: usize, panel: &mut [f32]) {
-        let dim = panel.len() / COLUMNS;
-        if count < COLUMNS {
-            panel.fill(0.0);
-        }
-        for c in 0..count {
-            let row = &from[c * stride..c * stride + dim];
-            for (line, value) in panel.chunks_exact_mut(COLUMNS).zip(row) {
-                line[c] = *value;
-            }
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 //!   dimensions, with the same epilogue.
 //! - [`PackedConvTranspose`] for transposed convolutions, [`BatchNorm`] to fold into either, [`GroupNorm`],
 //!   [`Pool`], [`Resize`] and [`GridSample`] with PyTorch's conventions, [`DeformableAttention`].
+//! - [`PackedDepthwise`] for depthwise convolutions of tokens; [`strided`] for copies in another order.
 //! - [`layer_norm`], [`rms_norm`], [`l2_norm`], [`softmax`], [`Activation::apply`], [`add`], [`multiply`],
 //!   [`exponential`]; [`log_sum_exp`], [`largest`], [`index_of_largest`], [`for_each_above`] for the scores of
 //!   a vocabulary.
@@ -49,6 +50,7 @@ mod conv_transpose_product;
 mod conv_transpose_shape;
 mod deformable;
 mod depthwise;
+mod depthwise_tokens;
 mod elementwise;
 mod epilogue;
 mod gather;
@@ -73,6 +75,7 @@ mod resize_axis;
 mod scores;
 mod scratch;
 mod split;
+mod strided;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod tile_avx512;
@@ -83,6 +86,7 @@ pub use conv::{ConvShape, PackedConv};
 pub use conv_transpose::PackedConvTranspose;
 pub use conv_transpose_shape::ConvTransposeShape;
 pub use deformable::{DeformableAttention, PointSampling};
+pub use depthwise_tokens::PackedDepthwise;
 pub use elementwise::{add, multiply};
 pub use epilogue::{Epilogue, Residual};
 pub use grid_sample::{Between, Extent, GridSample, Outside};
@@ -101,3 +105,4 @@ pub use pool::{LastWindow, Pool, Pooling};
 pub use rates::{Rates, rates};
 pub use resize::{Alignment, Filter, Resize};
 pub use scores::{for_each_above, index_of_largest, largest, log_sum_exp};
+pub use strided::strided;

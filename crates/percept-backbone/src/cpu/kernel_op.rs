@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 use super::whole;
-use crate::Result;
+use crate::{Result, ToContiguous};
 
 /// An operand: its elements and its dimensions.
 pub(crate) type Operand<'a> = (&'a [f32], &'a [usize]);
@@ -16,7 +16,7 @@ pub(crate) fn run_kernel<const N: usize>(
 ) -> Result<Tensor> {
     const { assert!(N >= 1 && N <= 3, "candle's operations have one to three operands") };
     let op = KernelOp { name, kernel };
-    let operands = operands.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
+    let operands = operands.iter().map(|tensor| tensor.to_contiguous()).collect::<Result<Vec<_>>>()?;
     match operands.as_slice() {
         [x] => x.apply_op1_no_bwd(&op),
         [x, y] => x.apply_op2_no_bwd(y, &op),

@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, Device, Layout, Storage, Tensor};
 use percept_core::Precision;
 use percept_kernels::Arithmetic;
 
-use crate::Result;
+use crate::{Result, ToContiguous};
 
 pub(crate) use attention_op::{AttentionBias, AttentionOp};
 pub(crate) use kernel_op::run_kernel;
@@ -57,7 +57,7 @@ fn whole<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 
 /// Lends the elements of a tensor on the processor, row by row.
 pub(crate) fn with_values<R>(x: &Tensor, work: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
-    let x = x.contiguous()?;
+    let x = x.to_contiguous()?;
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
         Storage::Cpu(storage) => work(whole(storage, layout)?),

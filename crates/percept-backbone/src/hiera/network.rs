@@ -7,11 +7,12 @@ use percept_kernels::{Alignment, ConvShape, Filter};
 
 use super::block::HieraBlock;
 use super::config::HieraConfig;
-use crate::Result;
 use crate::conv2d::Conv2d;
+use crate::elementwise::add_to_each;
 use crate::resample::resize;
 use crate::vit::Split;
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// How checkpoints store the matrices of attention.
 const SPLITS: &[Split] =
@@ -76,7 +77,7 @@ impl Hiera {
         let patches = self.patches.forward(pixel_values)?;
         let (_, _, rows, columns) = patches.dims4()?;
         let positions = self.positions_of([rows, columns])?;
-        patches.broadcast_add(&positions)?.permute([0, 2, 3, 1])?.contiguous()
+        add_to_each(&patches.permute([0, 2, 3, 1])?.to_contiguous()?, &positions)
     }
 
     /// The layers, in order.
@@ -84,7 +85,7 @@ impl Hiera {
         &self.blocks
     }
 
-    /// `[1, dim, rows, columns]`.
+    /// `[1, rows, columns, dim]`.
     fn positions_of(&self, map: [usize; 2]) -> Result<Tensor> {
         let mut last = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, positions)) = &*last
@@ -98,6 +99,7 @@ impl Hiera {
         }
         let repeated = self.in_window.repeat((1, 1, map[0] / side, map[1] / side))?;
         let positions = (resize(&self.background, map, Filter::Bicubic, Alignment::Edges)? + repeated)?;
+        let positions = positions.permute([0, 2, 3, 1])?.to_contiguous()?;
         *last = Some((map, positions.clone()));
         Ok(positions)
     }

@@ -1,16 +1,15 @@
 //! A layer: attention over a smaller map, and an MLP with a convolution in it.
 
 use candle_core::Tensor;
-use percept_kernels::ConvShape;
 
 use super::{EPS, StageShape, names};
-use crate::Result;
 use crate::activation::Activation;
 use crate::attention::CrossAttention;
-use crate::conv2d::Conv2d;
+use crate::depthwise::Depthwise;
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// One layer. Norms come before attention and MLP.
 #[derive(Debug)]
@@ -52,8 +51,7 @@ impl Layer {
         };
         let memory = self.attention.remember(&memory)?;
         let x = self.attention.over_memory(&normed, &memory, x)?;
-        let mixed = self.mlp.forward(&to_maps(&self.mlp_norm.forward(&x)?, size)?)?;
-        x + to_tokens(&mixed)?
+        self.mlp.forward_onto(&self.mlp_norm.forward(&x)?, size, &x)
     }
 }
 
@@ -74,7 +72,7 @@ impl Reduction {
         // Tokens lie channel by channel: so must the weight that multiplies a square of them.
         let squares = weight
             .permute([0, 2, 3, 1])
-            .and_then(|weight| weight.contiguous()?.reshape((dim, side * side * dim)))
+            .and_then(|weight| weight.to_contiguous()?.reshape((dim, side * side * dim)))
             .and_then(|weight| Linear::new(&weight, Some(bias), weights.precision()))
             .map_err(WeightsError::Engine)?;
         Ok(Self { squares, side, norm: LayerNorm::load(&weights.at("layer_norm"), dim, EPS)? })
@@ -92,51 +90,52 @@ impl Reduction {
             .reshape((batch, height, width, dim))?
             .narrow(1, 0, rows * side)?
             .narrow(2, 0, columns * side)?
-            .contiguous()?
+            .to_contiguous()?
             .reshape(&[batch, rows, side, columns, side, dim][..])?
             .permute([0, 1, 3, 2, 4, 5])?
-            .contiguous()?
+            .to_contiguous()?
             .reshape((batch, rows * columns, side * side * dim))?;
         self.norm.forward(&self.squares.forward(&squares)?)
     }
 }
 
-/// Mix-FFN: two matrices with a depthwise convolution between them. It stays with maps from end to end, so that the
-/// many channels between the matrices are never transposed.
+/// Mix-FFN: two matrices with a depthwise convolution between them.
 #[derive(Debug)]
 struct MixMlp {
-    up: Conv2d,
-    depthwise: Conv2d,
-    down: Conv2d,
+    up: Linear,
+    depthwise: Depthwise,
+    down: Linear,
     activation: Activation,
 }
 
 impl MixMlp {
     fn load(weights: &Weights, shape: &StageShape, activation: Activation) -> Result<Self, WeightsError> {
         let &StageShape { dim, hidden, .. } = shape;
-        let depthwise = ConvShape::square(hidden, hidden, 3).padding(1).groups(hidden);
         Ok(Self {
-            up: Conv2d::load_pointwise(&weights.at("fc1"), dim, hidden)?,
-            depthwise: Conv2d::load(&weights.at("dwconv.dwconv"), depthwise)?,
-            down: Conv2d::load_pointwise(&weights.at("fc2"), hidden, dim)?,
+            up: Linear::load(&weights.at("fc1"), dim, hidden)?,
+            depthwise: Depthwise::load(&weights.at("dwconv.dwconv"), hidden, 3)?,
+            down: Linear::load(&weights.at("fc2"), hidden, dim)?,
             activation,
         })
     }
 
-    /// `[batch, dim, height, width]` to the same.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mixed = self.depthwise.forward_activated(&self.up.forward(x)?, self.activation)?;
-        self.down.forward(&mixed)
+    /// Of tokens `[batch, height * width, dim]`, added to `residual`.
+    fn forward_onto(&self, x: &Tensor, [height, width]: [usize; 2], residual: &Tensor) -> Result<Tensor> {
+        let wide = self.up.forward(x)?;
+        let (batch, _, hidden) = wide.dims3()?;
+        let map = wide.reshape((batch, height, width, hidden))?;
+        let mixed = self.depthwise.forward_activated(&map, Some(self.activation))?;
+        self.down.forward_onto(&mixed.flatten(1, 2)?, residual)
     }
 }
 
 /// `[batch, height * width, channels]` to `[batch, channels, height, width]`.
 pub(super) fn to_maps(tokens: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let (batch, _, channels) = tokens.dims3()?;
-    tokens.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width))
+    tokens.transpose(1, 2)?.to_contiguous()?.reshape((batch, channels, height, width))
 }
 
 /// `[batch, channels, height, width]` to `[batch, height * width, channels]`.
 pub(super) fn to_tokens(maps: &Tensor) -> Result<Tensor> {
-    maps.flatten_from(2)?.transpose(1, 2)?.contiguous()
+    maps.flatten_from(2)?.transpose(1, 2)?.to_contiguous()
 }

@@ -5,13 +5,13 @@ use percept_kernels::ConvShape;
 
 use super::config::SwinConfig;
 use super::windows::Windows;
-use crate::Result;
 use crate::attention::{Attention, AttentionNames};
 use crate::conv2d::Conv2d;
 use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// Of the norms outside of layers, which no configuration states.
 const EPS: f64 = 1e-5;
@@ -95,7 +95,7 @@ impl Swin {
         for (stage, norm) in self.stages.iter().zip(&self.norms) {
             map = stage.forward(&map, self.window)?;
             if let Some(norm) = norm {
-                let tokens = norm.forward(&map.tokens)?.transpose(1, 2)?.contiguous()?;
+                let tokens = norm.forward(&map.tokens)?.transpose(1, 2)?.to_contiguous()?;
                 let (batch, channels, _) = tokens.dims3()?;
                 maps.push(tokens.reshape((batch, channels, map.size[0], map.size[1]))?);
             }
@@ -111,9 +111,9 @@ impl Swin {
         let (_, _, height, width) = pixel_values.dims4()?;
         let missing = [height, width].map(|length| length.next_multiple_of(self.patch) - length);
         let image = pixel_values.pad_with_zeros(2, 0, missing[0])?.pad_with_zeros(3, 0, missing[1])?;
-        let patches = self.patches.forward(&image.contiguous()?)?;
+        let patches = self.patches.forward(&image.to_contiguous()?)?;
         let (_, _, rows, columns) = patches.dims4()?;
-        let tokens = self.norm.forward(&patches.flatten_from(2)?.transpose(1, 2)?.contiguous()?)?;
+        let tokens = self.norm.forward(&patches.flatten_from(2)?.transpose(1, 2)?.to_contiguous()?)?;
         Ok(Map { tokens, size: [rows, columns] })
     }
 }
@@ -187,7 +187,7 @@ fn positions(attention: &Weights, side: usize, heads: usize) -> Result<Tensor, W
     let read = || {
         let places =
             Tensor::from_vec((0..tokens * tokens).map(place).collect(), tokens * tokens, table.device())?;
-        table.index_select(&places, 0)?.t()?.contiguous()?.reshape((1, heads, tokens, tokens))
+        table.index_select(&places, 0)?.t()?.to_contiguous()?.reshape((1, heads, tokens, tokens))
     };
     read().map_err(WeightsError::Engine)
 }
@@ -197,11 +197,11 @@ impl Merging {
         let (batch, _, dim) = map.tokens.dims3()?;
         let [rows, columns] = map.size;
         let x = map.tokens.reshape((batch, rows, columns, dim))?;
-        let x = x.pad_with_zeros(1, 0, rows % 2)?.pad_with_zeros(2, 0, columns % 2)?.contiguous()?;
+        let x = x.pad_with_zeros(1, 0, rows % 2)?.pad_with_zeros(2, 0, columns % 2)?.to_contiguous()?;
         let size = map.size.map(|length| length.div_ceil(2));
         // Of the pairs down and across: those down come first.
         let x = x.reshape(&[batch, size[0], 2, size[1], 2, dim][..])?.permute([0, 1, 3, 4, 2, 5])?;
-        let x = x.contiguous()?.reshape((batch, size[0] * size[1], 4 * dim))?;
+        let x = x.to_contiguous()?.reshape((batch, size[0] * size[1], 4 * dim))?;
         Ok(Map { tokens: self.reduction.forward(&self.norm.forward(&x)?)?, size })
     }
 }

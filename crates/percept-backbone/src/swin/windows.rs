@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::Result;
+use crate::{Result, ToContiguous};
 
 /// How the tokens of a map of one size are divided into windows.
 ///
@@ -70,14 +70,14 @@ impl Windows {
     pub(super) fn cut(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, _, dim) = x.dims3()?;
         let x = if self.filled { x.pad_with_zeros(1, 0, 1)? } else { x.clone() };
-        x.contiguous()?.index_select(&self.gather, 1)?.reshape((batch * self.count, self.tokens, dim))
+        x.to_contiguous()?.index_select(&self.gather, 1)?.reshape((batch * self.count, self.tokens, dim))
     }
 
     /// The way back; what filled up is dropped.
     pub(super) fn join(&self, x: &Tensor) -> Result<Tensor> {
         let (windows, tokens, dim) = x.dims3()?;
         let x = x.reshape((windows / self.count, self.count * tokens, dim))?;
-        x.contiguous()?.index_select(&self.scatter, 1)
+        x.to_contiguous()?.index_select(&self.scatter, 1)
     }
 
     /// What is added to the scores of `batch` maps, where `positions` `[1, heads, tokens, tokens]` is for every window:

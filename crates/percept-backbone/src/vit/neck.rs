@@ -3,11 +3,11 @@
 use candle_core::Tensor;
 use percept_kernels::ConvShape;
 
-use crate::Result;
 use crate::conv2d::Conv2d;
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// From tokens to a feature map of fewer channels: two convolutions, of 1 and of 3 pixels, each with a norm over
 /// channels (Li et al. 2022, "Exploring Plain Vision Transformer Backbones", arXiv 2203.16527; `SamVisionNeck`).
@@ -39,11 +39,11 @@ impl Neck {
         })
     }
 
-    /// `[batch, rows * columns, dim]`, row by row, to `[batch, channels, rows, columns]`.
+    /// `[batch, rows * columns, dim]`, row by row, to `[batch, rows, columns, channels]`.
     pub fn forward(&self, tokens: &Tensor, [rows, columns]: [usize; 2]) -> Result<Tensor> {
         let narrow = self.narrow_norm.forward(&self.narrow.forward(tokens)?)?;
         let (batch, _, channels) = narrow.dims3()?;
-        let map = narrow.transpose(1, 2)?.contiguous()?.reshape((batch, channels, rows, columns))?;
-        self.mix_norm.forward_on_channels(&self.mix.forward(&map)?)
+        let map = narrow.transpose(1, 2)?.to_contiguous()?.reshape((batch, channels, rows, columns))?;
+        self.mix_norm.forward(&self.mix.forward(&map)?.permute([0, 2, 3, 1])?.to_contiguous()?)
     }
 }

@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
-use crate::Result;
 use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
+use crate::{Result, ToContiguous};
 
 /// Channels of an image.
 const CHANNELS: usize = 3;
@@ -68,10 +68,10 @@ impl Patches {
         image
             .narrow(2, 0, rows * patch)?
             .narrow(3, 0, columns * patch)?
-            .contiguous()?
+            .to_contiguous()?
             .reshape(&[batch, channels, rows, patch, columns, patch][..])?
             .permute([0, 2, 4, 1, 3, 5])?
-            .contiguous()?
+            .to_contiguous()?
             .reshape((batch, rows * columns, channels * patch * patch))
     }
 }

@@ -3,7 +3,7 @@
 
 use percept_backbone::{
     Activation, Attention, AttentionNames, Conv2d, ConvShape, ConvTransposeShape, LayerNorm, Linear, Mlp,
-    Result, See, Tensor, Weights, WeightsError,
+    Result, See, Tensor, ToContiguous, Weights, WeightsError,
 };
 
 use super::config::Shape;
@@ -60,7 +60,7 @@ impl Decoder {
         // Without the class token.
         let (texts, tokens, dim) = x.dims3()?;
         let [rows, columns] = seen.grid;
-        let patches = x.narrow(1, 1, tokens - 1)?.transpose(1, 2)?.contiguous()?;
+        let patches = x.narrow(1, 1, tokens - 1)?.transpose(1, 2)?.to_contiguous()?;
         let mut maps = patches.reshape((texts, dim, rows, columns))?;
         for (index, convolution) in self.pixels.iter().enumerate() {
             maps = match index + 1 < self.pixels.len() {

@@ -2,10 +2,10 @@
 
 use percept_backbone::vit::{Vit, VitConfig};
 use percept_backbone::{
-    Activation, Conv2d, ConvShape, ConvTransposeShape, DType, LayerNorm, Linear, Result, Tensor, Weights,
-    WeightsError, resize,
+    Activation, Alignment, DType, Depthwise, Filter, LayerNorm, Linear, Result, Tensor, ToContiguous,
+    Weights, WeightsError, products, resize,
 };
-use percept_backbone::{Alignment, Filter};
+use percept_core::Precision;
 use serde_json::Value;
 
 use crate::universal::{Network as Universal, Outputs, Recipe, count};
@@ -29,13 +29,15 @@ pub(super) struct Network {
     mask_head: [Linear; 3],
     activation: Activation,
     classes: Linear,
+    precision: Precision,
 }
 
 /// Twice as many rows and columns of features.
 #[derive(Debug)]
 struct Upscale {
-    widen: Conv2d,
-    depthwise: Conv2d,
+    /// A transposed convolution whose kernel is as large as its stride: four pixels of each, row by row.
+    widen: Linear,
+    depthwise: Depthwise,
     norm: LayerNorm,
 }
 
@@ -72,13 +74,14 @@ impl Universal for Network {
             mask_head: [head("fc1")?, head("fc2")?, head("fc3")?],
             activation,
             classes: Linear::load(&weights.at("class_predictor"), dim, classes + 1)?,
+            precision: weights.precision(),
         })
     }
 
     fn forward(&self, pixel_values: &Tensor) -> Result<Outputs> {
         let (states, grid) = self.encode(pixel_values)?;
         let masks = self.masks(&states, grid)?;
-        let classes = self.classes.forward(&states.narrow(1, 0, self.queries.dim(1)?)?.contiguous()?)?;
+        let classes = self.classes.forward(&states.narrow(1, 0, self.queries.dim(1)?)?.to_contiguous()?)?;
         Ok(Outputs { masks, classes })
     }
 }
@@ -141,26 +144,30 @@ impl Network {
             features = upscale.forward(&features, self.activation)?;
         }
         let (_, rows, columns, _) = features.dims4()?;
-        heads.matmul(&features.flatten(1, 2)?.t()?)?.reshape((batch, queries, rows, columns))
+        products(&heads, &features.flatten(1, 2)?, self.precision)?.reshape((batch, queries, rows, columns))
     }
 }
 
 impl Upscale {
     fn load(weights: &Weights, dim: usize) -> Result<Self, WeightsError> {
-        let widen = ConvTransposeShape::square(dim, dim, 2);
-        let depthwise = ConvShape { padding: [1; 2], groups: dim, ..ConvShape::square(dim, dim, 3) };
         Ok(Self {
-            widen: Conv2d::load_transposed(&weights.at("conv1"), widen)?,
-            depthwise: Conv2d::load(&weights.at("conv2"), depthwise)?,
+            widen: Linear::load_doubling(&weights.at("conv1"), dim, dim)?,
+            depthwise: Depthwise::load(&weights.at("conv2"), dim, 3)?,
             norm: LayerNorm::load(&weights.at("layernorm2d"), dim, UPSCALE_EPS)?,
         })
     }
 
     /// `[batch, rows, columns, dim]` to twice the rows and columns.
     fn forward(&self, features: &Tensor, activation: Activation) -> Result<Tensor> {
-        let planes = features.permute((0, 3, 1, 2))?.contiguous()?;
-        let planes = self.depthwise.forward(&self.widen.forward_activated(&planes, activation)?)?;
-        self.norm.forward(&planes.permute((0, 2, 3, 1))?.contiguous()?)
+        let (batch, rows, columns, dim) = features.dims4()?;
+        let wide = self
+            .widen
+            .forward_activated(features, activation)?
+            .reshape((batch, rows, columns, 2, 2 * dim))?
+            .transpose(2, 3)?
+            .to_contiguous()?
+            .reshape((batch, 2 * rows, 2 * columns, dim))?;
+        self.norm.forward(&self.depthwise.forward_activated(&wide, None)?)
     }
 }
 

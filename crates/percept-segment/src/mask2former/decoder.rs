@@ -3,8 +3,10 @@
 
 use percept_backbone::{
     Activation, Alignment, AttentionNames, Conv2d, ConvShape, DType, Filter, LayerNorm, Linear, Mlp, Result,
-    SourcedAttention, Tensor, Weights, WeightsError, resize,
+    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, products, resize,
 };
+
+use percept_core::Precision;
 
 use super::config::{EPS, LEVELS, Shape};
 use super::pixel_decoder::Features;
@@ -26,6 +28,7 @@ pub(super) struct Decoder {
     norm: LayerNorm,
     /// From a query to the weights of its mask.
     embedder: [Linear; 3],
+    precision: Precision,
 }
 
 #[derive(Debug)]
@@ -43,7 +46,7 @@ struct Level {
     /// `[batch, pixels, dim]`, with and without places.
     keys: Tensor,
     values: Tensor,
-    /// The features that masks are read from, at this level's size: `[batch, mask features, pixels]`.
+    /// The features that masks are read from, at this level's size: `[batch, pixels, mask features]`.
     masks: Tensor,
 }
 
@@ -74,6 +77,7 @@ impl Decoder {
                 Linear::load(&embedder.at("1.0"), dim, dim)?,
                 Linear::load(&embedder.at("2.0"), dim, shape.mask_features)?,
             ],
+            precision: weights.precision(),
         })
     }
 
@@ -84,15 +88,16 @@ impl Decoder {
         let levels =
             levels.map(|(index, map)| self.level(index, map, &features.masks)).collect::<Result<Vec<_>>>()?;
         let (batch, _, rows, columns) = features.masks.dims4()?;
-        let like = |x: &Tensor| x.broadcast_as((batch, x.dim(1)?, x.dim(2)?))?.contiguous();
+        let like = |x: &Tensor| x.broadcast_as((batch, x.dim(1)?, x.dim(2)?))?.to_contiguous();
         let (mut states, marks) = (like(&self.first)?, like(&self.marks)?);
         for (index, layer) in self.layers.iter().enumerate() {
             let level = &levels[index % LEVELS];
-            let bias = unseen(&self.weights_of_masks(&self.norm.forward(&states)?)?.matmul(&level.masks)?)?;
+            let weights = self.weights_of_masks(&self.norm.forward(&states)?)?;
+            let bias = unseen(&products(&weights, &level.masks, self.precision)?)?;
             states = layer.forward(&states, &marks, level, &bias)?;
         }
         let states = self.norm.forward(&states)?;
-        let masks = self.weights_of_masks(&states)?.matmul(&features.masks.flatten_from(2)?)?;
+        let masks = products(&self.weights_of_masks(&states)?, &by_pixel(&features.masks)?, self.precision)?;
         let queries = states.dim(1)?;
         Ok((states, masks.reshape((batch, queries, rows, columns))?))
     }
@@ -105,7 +110,7 @@ impl Decoder {
         let (_, dim, rows, columns) = projected.dims4()?;
         let values = projected.flatten_from(2)?.transpose(1, 2)?.broadcast_add(&self.levels.get(index)?)?;
         // Masks are sums over these features, so it is the same whether they or the masks are made smaller.
-        let masks = resize(masks, [rows, columns], Filter::Bilinear, Alignment::Edges)?.flatten_from(2)?;
+        let masks = by_pixel(&resize(masks, [rows, columns], Filter::Bilinear, Alignment::Edges)?)?;
         Ok(Level { keys: values.broadcast_add(&sine([rows, columns], dim, map.device())?)?, values, masks })
     }
 
@@ -115,6 +120,11 @@ impl Decoder {
         let inner = first.forward_activated(states, Activation::Relu)?;
         third.forward(&second.forward_activated(&inner, Activation::Relu)?)
     }
+}
+
+/// `[batch, features, rows, columns]` to `[batch, rows * columns, features]`.
+fn by_pixel(map: &Tensor) -> Result<Tensor> {
+    map.flatten_from(2)?.transpose(1, 2)?.to_contiguous()
 }
 
 /// From mask logits `[batch, queries, pixels]` to what is added to the scores, `[batch, 1, queries, pixels]`. A query

@@ -3,7 +3,7 @@
 
 use percept_backbone::{
     Activation, Alignment, Conv2d, ConvShape, Filter, GroupNorm, LayerNorm, Linear, Mlp, MultiScaleAttention,
-    Result, Tensor, Weights, WeightsError, resize,
+    Result, Tensor, ToContiguous, Weights, WeightsError, resize,
 };
 
 use super::config::{EPS, GROUPS, LEVELS, POINTS, Shape};
@@ -104,7 +104,7 @@ impl PixelDecoder {
         let mut levels = Vec::new();
         let mut first = 0;
         for [rows, columns] in &places.sizes {
-            let level = states.narrow(1, first, rows * columns)?.transpose(1, 2)?.contiguous()?;
+            let level = states.narrow(1, first, rows * columns)?.transpose(1, 2)?.to_contiguous()?;
             let (batch, features, _) = level.dims3()?;
             levels.push(level.reshape((batch, features, *rows, *columns))?);
             first += rows * columns;
@@ -122,7 +122,7 @@ impl PixelDecoder {
         for ((level, projection), map) in self.projections.iter().enumerate().zip(maps.iter().rev()) {
             let (_, features, rows, columns) = {
                 let projected = projection.forward(map)?;
-                states.push(projected.flatten_from(2)?.transpose(1, 2)?.contiguous()?);
+                states.push(projected.flatten_from(2)?.transpose(1, 2)?.to_contiguous()?);
                 projected.dims4()?
             };
             positions.push(

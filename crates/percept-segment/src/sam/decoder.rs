@@ -1,6 +1,8 @@
 //! The mask decoder: an image's embedding and prompts to mask logits and scores (`SamMaskDecoder`, `Sam2MaskDecoder`).
 
-use percept_backbone::{Activation, LayerNorm, Linear, Result, Tensor, Weights, WeightsError, add_to_each};
+use percept_backbone::{
+    Activation, LayerNorm, Linear, Result, Tensor, ToContiguous, Weights, WeightsError, add_to_each,
+};
 
 use super::config::{DecoderShape, Family};
 use super::prompts::Embedded;
@@ -61,8 +63,8 @@ impl MaskDecoder {
             output_tokens: Tensor::cat(&tokens, 0).map_err(WeightsError::Engine)?,
             two_way: TwoWay::load(&weights.at("transformer"), shape)?,
             upscale: [
-                doubling(&weights.at("upscale_conv1"), dim, dim / 4)?,
-                doubling(&weights.at("upscale_conv2"), dim / 4, dim / 8)?,
+                Linear::load_doubling(&weights.at("upscale_conv1"), dim, dim / 4)?,
+                Linear::load_doubling(&weights.at("upscale_conv2"), dim / 4, dim / 8)?,
             ],
             upscale_norm: LayerNorm::load(&weights.at("upscale_layer_norm"), dim / 4, UPSCALE_EPS)?,
             hyper: hyper.collect::<Result<_, _>>()?,
@@ -94,26 +96,28 @@ impl MaskDecoder {
         let (count, _, dim) = prompts.sparse.dims3()?;
         let (outputs, _) = self.output_tokens.dims2()?;
         let outputs = self.output_tokens.broadcast_as((count, outputs, dim))?;
-        let tokens = Tensor::cat(&[&outputs.contiguous()?, &prompts.sparse], 1)?;
+        let tokens = Tensor::cat(&[&outputs.to_contiguous()?, &prompts.sparse], 1)?;
         let cells = add_to_each(&prompts.dense, &image.cells)?;
         let State { tokens, image } = self.two_way.forward(&tokens, cells, positions)?;
 
         let before = usize::from(self.objects.is_some());
-        let scores = self.scores.forward(&tokens.narrow(1, before, 1)?.contiguous()?.squeeze(1)?)?;
+        let scores = self.scores.forward(&tokens.narrow(1, before, 1)?.to_contiguous()?.squeeze(1)?)?;
         let mut scores = scores.to_vec2::<f32>()?;
         if self.shape.family == Family::Sam2 {
             scores.iter_mut().flatten().for_each(|score| *score = 1.0 / (1.0 + (-*score).exp()));
         }
         let objects = match &self.objects {
             Some(head) => Some(
-                head.forward(&tokens.narrow(1, 0, 1)?.contiguous()?.squeeze(1)?)?.flatten_all()?.to_vec1()?,
+                head.forward(&tokens.narrow(1, 0, 1)?.to_contiguous()?.squeeze(1)?)?
+                    .flatten_all()?
+                    .to_vec1()?,
             ),
             None => None,
         };
         Ok(Decoded {
             scores,
             objects,
-            mask_tokens: tokens.narrow(1, before + 1, self.masks())?.contiguous()?,
+            mask_tokens: tokens.narrow(1, before + 1, self.masks())?.to_contiguous()?,
             image,
         })
     }
@@ -131,7 +135,7 @@ impl MaskDecoder {
         let tokens = decoded.mask_tokens.index_select(&prompts, 0)?;
         let upscaled = self.upscale(image, &cells)?;
         let weights = self.hyper.iter().enumerate().map(|(mask, hyper)| {
-            hyper.forward(&tokens.narrow(1, mask, 1)?.contiguous()?.squeeze(1)?)?.unsqueeze(1)
+            hyper.forward(&tokens.narrow(1, mask, 1)?.to_contiguous()?.squeeze(1)?)?.unsqueeze(1)
         });
         let weights = Tensor::cat(&weights.collect::<Result<Vec<_>>>()?, 1)?;
         in_rows(&weights.matmul(&upscaled.t()?)?)
@@ -158,18 +162,6 @@ impl MaskDecoder {
     }
 }
 
-/// A transposed convolution that makes four pixels of one, as a matrix: `[.., input]` to `[.., 4 * output]`, pixel by
-/// pixel, row by row.
-fn doubling(weights: &Weights, input: usize, output: usize) -> Result<Linear, WeightsError> {
-    let weight = weights.get("weight", &[input, output, 2, 2])?;
-    let bias = weights.get("bias", &[output])?;
-    weight
-        .permute([2, 3, 1, 0])
-        .and_then(|weight| weight.contiguous()?.reshape((4 * output, input)))
-        .and_then(|weight| Linear::new(&weight, Some(Tensor::cat(&[&bias; 4], 0)?), weights.precision()))
-        .map_err(WeightsError::Engine)
-}
-
 /// From the order in which cells are upscaled, `[prompts, masks, 16 grid^2]`, to rows of pixels, `[prompts, masks, 4
 /// grid, 4 grid]`.
 fn in_rows(x: &Tensor) -> Result<Tensor> {
@@ -177,7 +169,7 @@ fn in_rows(x: &Tensor) -> Result<Tensor> {
     let grid = (pixels / 16).isqrt();
     x.reshape(&[prompts * masks, grid, grid, 2, 2, 2, 2][..])?
         .permute([0, 1, 3, 5, 2, 4, 6])?
-        .contiguous()?
+        .to_contiguous()?
         .reshape((prompts, masks, 4 * grid, 4 * grid))
 }
 
@@ -190,7 +182,7 @@ pub(crate) fn by_cell(x: &Tensor, grid: usize, doublings: usize) -> Result<Tenso
         _ => vec![grid, 2, 2, grid, 2, 2, channels],
     };
     let order: &[usize] = if doublings == 1 { &[0, 2, 1, 3, 4] } else { &[0, 3, 1, 4, 2, 5, 6] };
-    x.reshape(shape)?.permute(order)?.contiguous()?.reshape((1, pixels, channels))
+    x.reshape(shape)?.permute(order)?.to_contiguous()?.reshape((1, pixels, channels))
 }
 
 /// Matrices with ReLU between them (`SamFeedForward`, `Sam2FeedForward`).

@@ -29,11 +29,10 @@ impl SamEncoder {
         Ok(Self { vit: Vit::load(weights, &vit, &names)?, neck })
     }
 
-    /// `[1, 3, canvas, canvas]` to the decoder's input and transformers' `image_embeddings` `[1, dim, grid, grid]`.
+    /// `[1, 3, canvas, canvas]` to the decoder's input and the map that it is made of, `[1, grid, grid, dim]`.
     pub(crate) fn forward(&self, pixels: &Tensor) -> Result<(ImageEmbedding, Vec<Tensor>)> {
         let (_, _, height, width) = pixels.dims4()?;
         let map = self.neck.forward(&self.vit.tokens(pixels)?, self.vit.grid([height, width]))?;
-        let cells = map.flatten_from(2)?.transpose(1, 2)?.contiguous()?;
-        Ok((ImageEmbedding { cells, details: None }, vec![map]))
+        Ok((ImageEmbedding { cells: map.flatten(1, 2)?, details: None }, vec![map]))
     }
 }

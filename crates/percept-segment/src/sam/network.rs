@@ -63,7 +63,8 @@ impl Network {
         Ok(Self { encoder, prompts, decoder, canvas, family, device })
     }
 
-    /// Of pixels `[1, 3, canvas, canvas]`: what the decoder needs, and transformers' `image_embeddings`.
+    /// Of pixels `[1, 3, canvas, canvas]`: what the decoder needs, and the maps that it is made of: transformers'
+    /// `image_embeddings`, but `[1, height, width, channels]`.
     pub(crate) fn embed(&self, pixels: &Tensor) -> Result<(ImageEmbedding, Vec<Tensor>)> {
         match &self.encoder {
             Encoder::Sam(encoder) => encoder.forward(pixels),

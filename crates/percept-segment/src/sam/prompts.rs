@@ -1,7 +1,7 @@
 //! The prompt encoder: points, boxes and masks to vectors (`SamPromptEncoder`, `Sam2PromptEncoder`).
 
 use percept_backbone::{
-    Activation, Conv2d, ConvShape, Device, LayerNorm, Result, Tensor, Weights, WeightsError,
+    Activation, Conv2d, ConvShape, Device, LayerNorm, Result, Tensor, ToContiguous, Weights, WeightsError,
 };
 
 use super::config::{Family, PromptShape};
@@ -142,7 +142,7 @@ impl PromptEncoder {
         let cells = self.shape.grid * self.shape.grid;
         let logits = prompts.iter().filter_map(|prompt| prompt.mask.as_deref()).collect::<Vec<_>>();
         let dense = if logits.is_empty() {
-            self.no_mask.broadcast_as((1, cells, dim))?.contiguous()?
+            self.no_mask.broadcast_as((1, cells, dim))?.to_contiguous()?
         } else {
             let logits = Tensor::from_vec(logits.concat(), (prompts.len(), 1, side, side), &self.device)?;
             self.masks.forward(&logits)?
@@ -252,6 +252,6 @@ impl MaskEncoder {
         let [first, second, third] = &self.convolutions;
         let x = self.activation.forward(&self.norms[0].forward_on_channels(&first.forward(logits)?)?)?;
         let x = self.activation.forward(&self.norms[1].forward_on_channels(&second.forward(&x)?)?)?;
-        third.forward(&x)?.flatten_from(2)?.transpose(1, 2)?.contiguous()
+        third.forward(&x)?.flatten_from(2)?.transpose(1, 2)?.to_contiguous()
     }
 }

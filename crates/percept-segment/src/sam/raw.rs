@@ -22,7 +22,8 @@ pub(super) fn tensors(sam: &Sam, input: &SegmentInput) -> Result<Vec<RawTensor>>
             Family::Sam => "image_embeddings".to_owned(),
             Family::Sam2 => format!("image_embeddings.{level}"),
         };
-        tensors.push(floats(&name, map).map_err(&compute)?);
+        let map = map.permute([0, 3, 1, 2]).map_err(&compute)?;
+        tensors.push(floats(&name, &map).map_err(&compute)?);
     }
     let SegmentRequest::Objects { objects, .. } = &input.options.request else { return Ok(tensors) };
     let prompts = prompts(sam, &canvas, objects)?;

@@ -2,7 +2,9 @@
 //! levels.
 
 use percept_backbone::hiera::{Hiera, HieraConfig};
-use percept_backbone::{Alignment, Filter, Linear, Result, Tensor, Weights, WeightsError, resize};
+use percept_backbone::{
+    Alignment, Filter, Linear, Result, Tensor, ToContiguous, Weights, WeightsError, resize,
+};
 use serde_json::Value;
 
 use crate::sam::config::{count, wrong};
@@ -72,8 +74,8 @@ impl Sam2Encoder {
         })
     }
 
-    /// `[1, 3, canvas, canvas]` to the decoder's input and transformers' `image_embeddings`, from fine to coarse, each
-    /// `[1, channels, height, width]`.
+    /// `[1, 3, canvas, canvas]` to the decoder's input and the maps that it is made of, from fine to coarse, each
+    /// `[1, height, width, channels]`.
     pub(crate) fn forward(&self, pixels: &Tensor) -> Result<(ImageEmbedding, Vec<Tensor>)> {
         let stages = self.hiera.stages(pixels)?;
         let mut maps = Vec::new();
@@ -91,7 +93,6 @@ impl Sam2Encoder {
         let details = [by_cell(&tokens(&maps[1])?, grid, 1)?, by_cell(&tokens(&maps[0])?, grid, 2)?];
         let cells = map.reshape((1, grid * grid, dim))?;
         maps.push(map);
-        let maps = maps.iter().map(|map| map.permute([0, 3, 1, 2])?.contiguous()).collect::<Result<_>>()?;
         Ok((ImageEmbedding { cells, details: Some(details) }, maps))
     }
 }
@@ -101,7 +102,7 @@ fn with_above(map: Tensor, coarse: Option<Tensor>) -> Result<Tensor> {
     let Some(coarse) = coarse else { return Ok(map) };
     let (_, height, width, _) = map.dims4()?;
     let coarse = resize(
-        &coarse.permute([0, 3, 1, 2])?.contiguous()?,
+        &coarse.permute([0, 3, 1, 2])?.to_contiguous()?,
         [height, width],
         Filter::Nearest,
         Alignment::Edges,
