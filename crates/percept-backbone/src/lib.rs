@@ -37,6 +37,7 @@ mod relative;
 mod resample;
 mod sourced_attention;
 pub mod swin;
+mod two_way;
 pub mod vit;
 mod weights;
 mod window;
@@ -72,6 +73,7 @@ pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
 pub use sourced_attention::SourcedAttention;
+pub use two_way::{FewTokens, Looked, Seen, two_way};
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};
 

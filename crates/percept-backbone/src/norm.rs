@@ -26,6 +26,16 @@ impl LayerNorm {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn new(weight: Tensor, bias: Tensor, eps: f32) -> Self {
+        Self { weight, bias, eps }
+    }
+
+    /// Weight and bias, `[dim]` each, and what is added to the variance.
+    pub(crate) fn parts(&self) -> ([&Tensor; 2], f32) {
+        ([&self.weight, &self.bias], self.eps)
+    }
+
     /// `[.., dim]` to `[.., dim]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.to_contiguous()?;

@@ -6,9 +6,16 @@
 
 use crate::tile::Operands;
 use std::arch::asm;
+use std::cell::Cell;
+use std::marker::PhantomData;
 
-/// The tile registers, set up for this thread until dropped.
-pub(crate) struct Tiles(());
+/// The tile registers, set up for this thread until the last one is dropped. Not `Send`.
+pub(crate) struct Tiles(PhantomData<*const ()>);
+
+thread_local! {
+    /// How many there are on this thread.
+    static USERS: Cell<usize> = const { Cell::new(0) };
+}
 
 #[repr(C, align(64))]
 struct Layout([u8; 64]);
@@ -32,19 +39,24 @@ impl Tiles {
     /// # Safety
     /// The processor has AMX and the kernel has granted it.
     pub(crate) unsafe fn new() -> Self {
-        // SAFETY: the layout is valid (palette 1), and by contract the instruction exists.
-        unsafe {
-            asm!("ldtilecfg [{}]", in(reg) &raw const LAYOUT, options(nostack, readonly, preserves_flags))
-        };
-        Self(())
+        if USERS.replace(USERS.get() + 1) == 0 {
+            // SAFETY: the layout is valid (palette 1), and by contract the instruction exists.
+            unsafe {
+                asm!("ldtilecfg [{}]", in(reg) &raw const LAYOUT, options(nostack, readonly, preserves_flags))
+            };
+        }
+        Self(PhantomData)
     }
 }
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // Leaves the state in its initial form, which makes context switches cheap again.
-        // SAFETY: `new` has run on this thread (`Tiles` is neither `Send` in practice nor stored).
-        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+        USERS.set(USERS.get() - 1);
+        if USERS.get() == 0 {
+            // Leaves the state in its initial form, which makes context switches cheap again.
+            // SAFETY: `new` has run on this thread, which `Tiles` does not leave.
+            unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+        }
     }
 }
 

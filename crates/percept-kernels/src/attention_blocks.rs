@@ -19,9 +19,9 @@ const PANELS: usize = 8;
 /// offsets in their pages. Were they spread over all offsets, as in 4 KB without gaps, every load that
 /// follows would look to the processor as if it might read what was just stored, and wait (a tile of a head
 /// of 64 channels then takes three times as long).
-const KEYS: usize = PANELS * COLUMNS;
+pub(crate) const KEYS: usize = PANELS * COLUMNS;
 /// Queries of a block at most: two AMX tiles, or four of vectors.
-const MOST_ROWS: usize = 64;
+pub(crate) const MOST_ROWS: usize = 64;
 /// Numbers in a tile.
 const TILE: usize = MAX_ROWS * COLUMNS;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(
             return;
         }
         let mut work = Block::new(attention, &packed, item, head, rows.clone());
-        work.run(q);
+        work.run(&packed, q);
         for (r, query) in rows.enumerate() {
             let at = item * out_strides.batch + head * out_strides.head + query * out_strides.token;
             // SAFETY: each (item, head, query) is in one task, and `Attention::check` refuses overlapping rows.
@@ -64,10 +64,11 @@ pub(crate) fn run(
 }
 
 /// The running softmax of a block of queries of one head.
-struct Block<'a> {
+pub(crate) struct Block<'a> {
     form: Form,
-    attention: &'a Attention<'a>,
-    packed: &'a Packed,
+    attention: Attention<'a>,
+    /// Panels of channels.
+    columns: usize,
     item: usize,
     head: usize,
     queries: Range<usize>,
@@ -83,9 +84,9 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    fn new(
-        attention: &'a Attention<'a>,
-        packed: &'a Packed,
+    pub(crate) fn new(
+        attention: &Attention<'a>,
+        packed: &Packed,
         item: usize,
         head: usize,
         queries: Range<usize>,
@@ -101,8 +102,8 @@ impl<'a> Block<'a> {
         outputs.as_floats().fill(0.0);
         Self {
             form,
-            attention,
-            packed,
+            attention: *attention,
+            columns: packed.columns,
             item,
             head,
             queries,
@@ -116,8 +117,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn run(&mut self, q: Operand<'_>) {
-        let Attention { dim, .. } = *self.attention;
+    fn run(&mut self, packed: &Packed, q: Operand<'_>) {
+        let Attention { dim, .. } = self.attention;
         let mut staged = Rows::new(self.form, self.queries.len(), dim);
         for (row, query) in self.queries.clone().enumerate() {
             staged.stage(self.form, row, q.row(self.item, self.head, query, dim));
@@ -127,10 +128,25 @@ impl<'a> Block<'a> {
         let panels = self.attention.seen(self.item, self.queries.end - 1).div_ceil(COLUMNS);
         for first in (0..panels).step_by(PANELS) {
             let panels = first..(first + PANELS).min(panels);
-            self.score(&staged, panels.clone());
+            self.score(packed, &staged, panels.clone());
             self.soften(panels.clone(), buffer.as_floats(), &mut weights);
-            self.mix(&weights, panels);
+            self.mix(packed, &weights, panels);
         }
+    }
+
+    /// Queries.
+    pub(crate) fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// Goes on over all of `packed`, `keys` keys that every query sees.
+    pub(crate) fn step(&mut self, packed: &Packed, staged: &Rows, keys: usize) {
+        let panels = 0..keys.div_ceil(COLUMNS);
+        self.attention.keys = keys;
+        let mut weights = Rows::new(self.form, self.queries.len(), KEYS);
+        self.score(packed, staged, panels.clone());
+        self.soften(panels.clone(), &mut [], &mut weights);
+        self.mix(packed, &weights, panels);
     }
 
     /// Rows of a row tile.
@@ -144,11 +160,11 @@ impl<'a> Block<'a> {
     }
 
     /// `scores = q . keys`, unscaled.
-    fn score(&mut self, staged: &Rows, panels: Range<usize>) {
+    pub(crate) fn score(&mut self, packed: &Packed, staged: &Rows, panels: Range<usize>) {
         let steps = self.form.steps(self.attention.dim);
         for (index, panel) in panels.enumerate() {
             for tile in 0..self.tiles {
-                let right = self.packed.keys(self.side(), panel);
+                let right = packed.keys(self.side(), panel);
                 let at = Operands {
                     left: staged.from(tile * self.tile_rows).as_ptr(),
                     left_stride: staged.stride,
@@ -168,7 +184,7 @@ impl<'a> Block<'a> {
     }
 
     /// Turns scores into weights relative to each row's new peak, and shrinks what was summed before.
-    fn soften(&mut self, panels: Range<usize>, buffer: &mut [f32], weights: &mut Rows) {
+    pub(crate) fn soften(&mut self, panels: Range<usize>, buffer: &mut [f32], weights: &mut Rows) {
         let first = panels.start * COLUMNS;
         let keys = first..(panels.end * COLUMNS).min(self.attention.keys);
         for (r, query) in self.queries.clone().enumerate() {
@@ -180,8 +196,8 @@ impl<'a> Block<'a> {
             weights.stage(self.form, r, row);
             if !fresh && shrink != 1.0 {
                 let (tile, line) = (r / self.tile_rows, r % self.tile_rows);
-                for column in 0..self.packed.columns {
-                    let at = (tile * self.packed.columns + column) * TILE + line * COLUMNS;
+                for column in 0..self.columns {
+                    let at = (tile * self.columns + column) * TILE + line * COLUMNS;
                     multiply_by(self.form.isa, &mut self.outputs.as_floats()[at..at + COLUMNS], shrink);
                 }
             }
@@ -189,11 +205,11 @@ impl<'a> Block<'a> {
     }
 
     /// `outputs += weights . values`.
-    fn mix(&mut self, weights: &Rows, panels: Range<usize>) {
+    pub(crate) fn mix(&mut self, packed: &Packed, weights: &Rows, panels: Range<usize>) {
         let mut own = Tile::zeroed();
-        for column in 0..self.packed.columns {
+        for column in 0..self.columns {
             for tile in 0..self.tiles {
-                let right = self.packed.values(self.side(), column, panels.clone());
+                let right = packed.values(self.side(), column, panels.clone());
                 let at = Operands {
                     left: weights.from(tile * self.tile_rows).as_ptr(),
                     left_stride: weights.stride,
@@ -204,7 +220,7 @@ impl<'a> Block<'a> {
                     ahead: right.as_ptr(),
                 };
                 let rows = self.rows(tile);
-                let sums = tile_mut(&mut self.outputs, tile * self.packed.columns + column);
+                let sums = tile_mut(&mut self.outputs, tile * self.columns + column);
                 if self.form.kind == Kind::Amx {
                     // SAFETY: the weights are staged up to whole AMX tiles; `right` has their depth.
                     unsafe { self.engine.tile(self.form.numbers, rows, at, sums) };
@@ -217,13 +233,27 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// The scores of one row, `KEYS` of them.
+    pub(crate) fn scores_of(&mut self, r: usize) -> &mut [f32] {
+        &mut self.scores.as_floats()[r * KEYS..][..KEYS]
+    }
+
+    /// The peak and the sum of the weights of one row.
+    pub(crate) fn running(&self, r: usize) -> Running {
+        self.running[r]
+    }
+
     /// Writes the output of one row.
-    fn finish(&mut self, r: usize, out: &mut [f32]) {
-        let (tile, line) = (r / self.tile_rows, r % self.tile_rows);
+    pub(crate) fn finish(&mut self, r: usize, out: &mut [f32]) {
         let sum = self.running[r].sum;
-        let factor = if sum > 0.0 { 1.0 / sum } else { 0.0 };
+        self.write(r, if sum > 0.0 { 1.0 / sum } else { 0.0 }, out);
+    }
+
+    /// Writes what was summed in one row, times `factor`.
+    pub(crate) fn write(&mut self, r: usize, factor: f32, out: &mut [f32]) {
+        let (tile, line) = (r / self.tile_rows, r % self.tile_rows);
         for (column, out) in out.chunks_mut(COLUMNS).enumerate() {
-            let at = (tile * self.packed.columns + column) * TILE + line * COLUMNS;
+            let at = (tile * self.columns + column) * TILE + line * COLUMNS;
             out.copy_from_slice(&self.outputs.as_floats()[at..at + out.len()]);
             multiply_by(self.form.isa, out, factor);
         }

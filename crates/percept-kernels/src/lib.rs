@@ -6,6 +6,7 @@
 //!   common; [`mlp`] is two of them in a row.
 //! - [`Attention`] without a score matrix, on operands laid out by [`Strides`], for many queries or a few, with
 //!   masks and relative positions as a [`ScoreBias`]. Windows are items of a batch.
+//! - [`TwoWay`]: pixels look at a few tokens and are looked at by them, in one pass over the pixels.
 //! - [`PackedConv`] for convolutions of any kernel, stride, padding, dilation and groups, over one or two
 //!   dimensions, with the same epilogue.
 //! - [`PackedConvTranspose`] for transposed convolutions, [`BatchNorm`] to fold into either, [`GroupNorm`],
@@ -79,6 +80,7 @@ mod strided;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod tile_avx512;
+mod two_way;
 
 pub use attention::{Arithmetic, Attention, Operand, ScoreBias, Strides, Visible};
 pub use batch_norm::{BatchNorm, scale_channels};
@@ -106,3 +108,4 @@ pub use rates::{Rates, rates};
 pub use resize::{Alignment, Filter, Resize};
 pub use scores::{for_each_above, index_of_largest, largest, log_sum_exp};
 pub use strided::strided;
+pub use two_way::{Look, TwoWay};

@@ -95,7 +95,7 @@ pub fn layer_normed(input: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Ve
 }
 
 per_isa! {
-    fn layer_norm_row(row: &[f32], weight: Option<&[f32]>, bias: Option<&[f32]>, eps: f32, out: &mut [f32]) {
+    pub(crate) fn layer_norm_row(row: &[f32], weight: Option<&[f32]>, bias: Option<&[f32]>, eps: f32, out: &mut [f32]) {
         let count = row.len() as f32;
         let mean = sum_of(row, |x| x) / count;
         let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;

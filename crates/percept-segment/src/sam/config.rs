@@ -81,7 +81,8 @@ impl DecoderShape {
         let dim = count(config, "hidden_size", 256)?;
         let narrowing = count(config, "attention_downsample_rate", 2)?;
         let iou_layers = count(config, "iou_head_depth", 3)?;
-        if narrowing == 0 || dim < 8 || iou_layers < 2 {
+        let layers = count(config, "num_hidden_layers", 2)?;
+        if narrowing == 0 || dim < 8 || iou_layers < 2 || layers == 0 {
             return Err(wrong("the mask decoder's sizes do not fit"));
         }
         let number = |name: &str, default: f64| config[name].as_f64().unwrap_or(default);
@@ -91,7 +92,7 @@ impl DecoderShape {
             family,
             dim,
             hidden: count(config, "mlp_dim", 2048)?,
-            layers: count(config, "num_hidden_layers", 2)?,
+            layers,
             heads: count(config, "num_attention_heads", 8)?,
             inner: dim / narrowing,
             masks: count(config, "num_multimask_outputs", 3)? + 1,

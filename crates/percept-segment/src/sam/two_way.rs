@@ -1,8 +1,8 @@
 //! The transformer of the mask decoder, in which tokens and image look at each other (`SamTwoWayTransformer`).
 
 use percept_backbone::{
-    AttentionNames, LayerNorm, Linear, Mlp, Result, SourcedAttention, Tensor, Weights, WeightsError,
-    add_to_each,
+    AttentionNames, FewTokens, LayerNorm, Linear, Mlp, Result, Seen, SourcedAttention, Tensor, Weights,
+    WeightsError, add_to_each, two_way,
 };
 
 use super::config::{DecoderShape, Family};
@@ -12,16 +12,18 @@ const LAST_EPS: f64 = 1e-5;
 
 #[derive(Debug)]
 pub(crate) struct TwoWay {
+    /// The first attention of tokens to an image, which no token has changed yet.
+    first: SourcedAttention,
     layers: Vec<Layer>,
-    last: SourcedAttention,
+    last: FewTokens,
     last_norm: LayerNorm,
 }
 
 #[derive(Debug)]
 struct Layer {
     itself: SourcedAttention,
-    to_image: SourcedAttention,
-    from_image: SourcedAttention,
+    to_image: FewTokens,
+    from_image: FewTokens,
     mlp: Mlp,
     norms: [LayerNorm; 4],
 }
@@ -35,25 +37,41 @@ pub(crate) struct State {
 impl TwoWay {
     pub(crate) fn load(weights: &Weights, shape: &DecoderShape) -> Result<Self, WeightsError> {
         let layers = weights.at("layers");
+        let first = layers.at("0").at("cross_attn_token_to_image");
+        let last = weights.at("final_attn_token_to_image");
+        let dims = [shape.dim, shape.inner];
         let layers = (0..shape.layers).map(|layer| Layer::load(&layers.at(layer.to_string()), shape));
         Ok(Self {
+            first: SourcedAttention::load(&first, names(shape), dims, shape.heads)?,
             layers: layers.collect::<Result<_, _>>()?,
-            last: attention(weights, "final_attn_token_to_image", shape, shape.inner)?,
+            last: FewTokens::load(&last, names(shape), dims, shape.heads)?,
             last_norm: LayerNorm::load(&weights.at("layer_norm_final_attn"), shape.dim, LAST_EPS)?,
         })
     }
 
     /// Of tokens `[prompts, tokens, dim]` and an image `[prompts or 1, cells, dim]` whose positions are `[1, cells,
-    /// dim]`. What does not depend on the prompt is computed once for all of them.
-    pub(crate) fn forward(&self, tokens: &Tensor, image: Tensor, positions: &Tensor) -> Result<State> {
-        let mut state = State { tokens: tokens.clone(), image };
+    /// dim]`.
+    pub(crate) fn forward(&self, marks: &Tensor, image: Tensor, positions: &Tensor) -> Result<State> {
+        let mut state = State { tokens: marks.clone(), image };
+        // The tokens that look at the image as it is, and what they see of it. The tokens of a layer can look before its
+        // image is made: they do not depend on it.
+        let tokens = self.layers[0].to_itself(marks, None)?;
+        let placed = add_to_each(&state.image, positions)?;
+        let mut seen = self.first.forward_onto(&(&tokens + marks)?, &placed, &state.image, &tokens)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            state = layer.forward(&state, tokens, positions, index == 0)?;
+            let tokens = layer.after_image(&seen)?;
+            let marked = (&tokens + marks)?;
+            let (asking, next) = match self.layers.get(index + 1) {
+                Some(next) => (&next.to_image, next.to_itself(&tokens, Some(marks))?),
+                None => (&self.last, tokens.clone()),
+            };
+            let keys = Seen { attention: &layer.from_image, keys: &marked, values: &tokens };
+            let asked = (asking, &(&next + marks)?);
+            let looked = two_way(&state.image, positions, keys, &layer.norms[3], asked)?;
+            seen = asking.answer(&looked, &next)?;
+            state.image = looked.pixels;
         }
-        let queries = (&state.tokens + tokens)?;
-        let keys = add_to_each(&state.image, positions)?;
-        let attended = self.last.forward_onto(&queries, &keys, &state.image, &state.tokens)?;
-        Ok(State { tokens: self.last_norm.forward(&attended)?, image: state.image })
+        Ok(State { tokens: self.last_norm.forward(&seen)?, image: state.image })
     }
 }
 
@@ -66,49 +84,46 @@ impl Layer {
         let up = Linear::load(&weights.at(up), shape.dim, shape.hidden)?;
         let down = Linear::load(&weights.at(down), shape.hidden, shape.dim)?;
         let norm = |name: &str| LayerNorm::load(&weights.at(name), shape.dim, shape.eps);
+        let few = |name: &str| {
+            FewTokens::load(&weights.at(name), names(shape), [shape.dim, shape.inner], shape.heads)
+        };
         Ok(Self {
-            itself: attention(weights, "self_attn", shape, shape.dim)?,
-            to_image: attention(weights, "cross_attn_token_to_image", shape, shape.inner)?,
-            from_image: attention(weights, "cross_attn_image_to_token", shape, shape.inner)?,
+            itself: SourcedAttention::load(
+                &weights.at("self_attn"),
+                names(shape),
+                [shape.dim, shape.dim],
+                shape.heads,
+            )?,
+            to_image: few("cross_attn_token_to_image")?,
+            from_image: few("cross_attn_image_to_token")?,
             mlp: Mlp::new(up, down, shape.activation),
             norms: [norm("layer_norm1")?, norm("layer_norm2")?, norm("layer_norm3")?, norm("layer_norm4")?],
         })
     }
 
-    /// `marks` are the tokens as they came in, which say again at each attention what each of them is; not at the first
-    /// one of the first layer, which sees nothing else.
-    fn forward(&self, state: &State, marks: &Tensor, positions: &Tensor, first: bool) -> Result<State> {
-        let [norm1, norm2, norm3, norm4] = &self.norms;
-        let State { tokens, image } = state;
-        let tokens = if first {
-            self.itself.forward(tokens, tokens, tokens)?
-        } else {
-            let marked = (tokens + marks)?;
-            self.itself.forward_onto(&marked, &marked, tokens, tokens)?
+    /// Tokens look at each other. `marks` are the tokens as they came in, which say again at each attention what each of
+    /// them is; there are none for the first one, which sees nothing else.
+    fn to_itself(&self, tokens: &Tensor, marks: Option<&Tensor>) -> Result<Tensor> {
+        let tokens = match marks {
+            None => self.itself.forward(tokens, tokens, tokens)?,
+            Some(marks) => {
+                let marked = (tokens + marks)?;
+                self.itself.forward_onto(&marked, &marked, tokens, tokens)?
+            }
         };
-        let tokens = norm1.forward(&tokens)?;
+        self.norms[0].forward(&tokens)
+    }
 
-        let placed = add_to_each(image, positions)?;
-        let tokens = self.to_image.forward_onto(&(&tokens + marks)?, &placed, image, &tokens)?;
-        let tokens = norm2.forward(&tokens)?;
-        let tokens = norm3.forward(&self.mlp.forward_onto(&tokens, &tokens)?)?;
-
-        let marked = (&tokens + marks)?;
-        let seen = self.from_image.forward(&placed, &marked, &tokens)?;
-        let image = norm4.forward(&add_to_each(&seen, image)?)?;
-        Ok(State { tokens, image })
+    /// What tokens make of what they have seen of the image.
+    fn after_image(&self, tokens: &Tensor) -> Result<Tensor> {
+        let tokens = self.norms[1].forward(tokens)?;
+        self.norms[2].forward(&self.mlp.forward_onto(&tokens, &tokens)?)
     }
 }
 
-fn attention(
-    weights: &Weights,
-    name: &str,
-    shape: &DecoderShape,
-    inner: usize,
-) -> Result<SourcedAttention, WeightsError> {
-    let names = match shape.family {
+fn names(shape: &DecoderShape) -> AttentionNames {
+    match shape.family {
         Family::Sam => AttentionNames::PROJ,
         Family::Sam2 => AttentionNames { output: "o_proj", ..AttentionNames::PROJ },
-    };
-    SourcedAttention::load(&weights.at(name), names, [shape.dim, inner], shape.heads)
+    }
 }
