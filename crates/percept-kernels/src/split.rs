@@ -96,17 +96,21 @@ pub(crate) fn split_panel(isa: Isa, from: &[f32], to: &mut [u32], parts: Parts) 
 
 per_isa! {
     fn split_panel_lines(from: &[f32], to: &mut [u32], count: usize) {
-        let depth = from.len() / COLUMNS;
         let zeros = [0.0; COLUMNS];
-        let line = |p: usize| if p < depth { &from[p * COLUMNS..(p + 1) * COLUMNS] } else { &zeros[..] };
+        let (lines, _) = from.as_chunks::<COLUMNS>();
         for (step, group) in to.chunks_exact_mut(count * 16 * COLUMNS).enumerate() {
+            let (group, _) = group.as_chunks_mut::<COLUMNS>();
             for pair in 0..16 {
-                let p = 32 * step + 2 * pair;
-                let (even, odd) = (line(p), line(p + 1));
-                for c in 0..COLUMNS {
-                    let (even, odd) = (parts(even[c]), parts(odd[c]));
-                    for part in 0..count {
-                        group[(part * 16 + pair) * COLUMNS + c] = even[part] >> 16 | odd[part];
+                let line = 32 * step + 2 * pair;
+                let mut even = *lines.get(line).unwrap_or(&zeros);
+                let mut odd = *lines.get(line + 1).unwrap_or(&zeros);
+                for part in 0..count {
+                    let to = &mut group[part * 16 + pair];
+                    for ((to, even), odd) in to.iter_mut().zip(&mut even).zip(&mut odd) {
+                        let (first, second) = (round(*even), round(*odd));
+                        *to = first >> 16 | second;
+                        *even -= f32::from_bits(first);
+                        *odd -= f32::from_bits(second);
                     }
                 }
             }

@@ -13,7 +13,7 @@ use crate::isa::{Isa, isa};
 use crate::math::{exp, per_isa};
 use crate::norm::layer_norm_row;
 use crate::parallel::{self, SharedOut};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, filled};
 
 /// Pixels of a task; sums over the parts are merged in order, whatever the threads.
 const PART: usize = 4 * KEYS;
@@ -83,36 +83,41 @@ impl TwoWay<'_> {
         assert!([self.bias, self.norm[0], self.norm[1]].iter().all(|row| row.len() == dim));
         let isa = isa();
         let parts = pixels.div_ceil(PART);
-        let (mut made, mut partial) = (vec![0.0; items * map], vec![0.0; items * parts * rows * (dim + 2)]);
-        let (shared, sums) = (SharedOut::new(&mut made), SharedOut::new(&mut partial));
-        parallel::for_each(items * parts, 8 * items * map * rows, &|task| {
-            let (item, part) = (task / parts, task % parts);
-            let first = part * PART;
-            let count = PART.min(pixels - first);
-            let each = |values: &'_ [f32]| item * values.len() / items;
-            let whole = if x.len() == map { x } else { &x[item * map..][..map] };
-            let own = |values| &values_of(values, each(values), rows * dim)[..];
-            let part = Part {
-                isa,
-                pass: self,
-                x: &whole[first * dim..][..count * dim],
-                positions: &self.positions[first * dim..][..count * dim],
-                look: Look {
-                    keys: own(look.keys),
-                    offsets: values_of(look.offsets, each(look.offsets), rows),
-                    values: own(look.values),
-                    queries: own(look.queries),
-                },
-            };
-            // SAFETY: each part of an item's pixels is one task's, and so are its sums.
-            let (to, sums) = unsafe {
-                (
-                    shared.part(item * map + first * dim, count * dim),
-                    sums.part(task * rows * (dim + 2), rows * (dim + 2)),
-                )
-            };
-            parallel::serially(|| part.run(to, sums));
-        });
+        let mut partial = vec![0.0; items * parts * rows * (dim + 2)];
+        let sums = SharedOut::new(&mut partial);
+        let write = |made: &mut [f32]| {
+            let shared = SharedOut::new(made);
+            parallel::for_each(items * parts, 8 * items * map * rows, &|task| {
+                let (item, part) = (task / parts, task % parts);
+                let first = part * PART;
+                let count = PART.min(pixels - first);
+                let each = |values: &'_ [f32]| item * values.len() / items;
+                let whole = if x.len() == map { x } else { &x[item * map..][..map] };
+                let own = |values| &values_of(values, each(values), rows * dim)[..];
+                let part = Part {
+                    isa,
+                    pass: self,
+                    x: &whole[first * dim..][..count * dim],
+                    positions: &self.positions[first * dim..][..count * dim],
+                    look: Look {
+                        keys: own(look.keys),
+                        offsets: values_of(look.offsets, each(look.offsets), rows),
+                        values: own(look.values),
+                        queries: own(look.queries),
+                    },
+                };
+                // SAFETY: each part of an item's pixels is one task's, and so are its sums.
+                let (to, sums) = unsafe {
+                    (
+                        shared.part(item * map + first * dim, count * dim),
+                        sums.part(task * rows * (dim + 2), rows * (dim + 2)),
+                    )
+                };
+                parallel::serially(|| part.run(to, sums));
+            });
+        };
+        // SAFETY: the parts write every pixel before they read it.
+        let made = unsafe { filled(items * map, write) };
         (made, merged(&partial, [items, parts, rows, dim]))
     }
 }
