@@ -10,6 +10,8 @@ round. Prints a JSON line, then a table.
 """
 
 import argparse
+import copy
+import functools
 import json
 import os
 import subprocess
@@ -62,19 +64,19 @@ def measure(name: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
     image = picture(folder / "picture.png")
     pixels = CASES[name].processor()(images=image, return_tensors="pt")["pixel_values"]
     stage, part = PARTS[name]
-    turns: dict[str, list[Turn]] = {}
+    cases = {}
     for precision, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-        model.to(dtype)
-        torch_turn(part(model), pixels.to(dtype))
-        samples = turns.setdefault(f"torch {precision}", [])
-        for _ in range(rounds):
-            undisturbed = quiet.wait()
-            samples.append(Turn(torch_turn(part(model), pixels.to(dtype)), undisturbed))
+        peer, input_ = part(copy.deepcopy(model).to(dtype)), pixels.to(dtype)
+        torch_turn(peer, input_)
+        cases[f"torch {precision}"] = functools.partial(torch_turn, peer, input_)
     for precision in PRECISIONS:
-        samples = turns.setdefault(f"percept {precision}", [])
-        for _ in range(rounds):
+        cases[f"percept {precision}"] = functools.partial(percept_turn, binary, folder, precision, stage)
+    turns: dict[str, list[Turn]] = {case: [] for case in cases}
+    # The machine changes its pace from minute to minute: within a round all are measured close to each other.
+    for _ in range(rounds):
+        for case, run in cases.items():
             undisturbed = quiet.wait()
-            samples.append(Turn(percept_turn(binary, folder, precision, stage), undisturbed))
+            turns[case].append(Turn(run(), undisturbed))
     return turns
 
 
@@ -92,7 +94,7 @@ def main() -> None:
     names = [*(f"torch {precision}" for precision in ("f32", "bf16")), *(f"percept {precision}" for precision in PRECISIONS)]
     lines = [f"| model | {' | '.join(names)} | " + " | ".join(f"{a} / {b}" for a, b, _ in TARGETS) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(TARGETS)))
-    every = {}
+    every, last = {}, {}
     with nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory() as folder:
         for name in arguments.only.split(","):
             turns = measure(name, arguments.percept.resolve(), Path(folder) / name, arguments.rounds, quiet)
@@ -101,7 +103,7 @@ def main() -> None:
             cells += [f"{ratio(turns[ours], turns[theirs]):.2f}" for ours, theirs, _ in TARGETS]
             lines.append(f"| {name} | {' | '.join(cells)} |")
             print(lines[-1], file=sys.stderr, flush=True)
-            last = turns
+            last |= {f"{name} {case}": samples for case, samples in turns.items()}
     versions = {module.__name__: module.__version__ for module in (torch, transformers)}
     settings = {"threads": THREADS, "rounds": arguments.rounds, "load": os.getloadavg(), "versions": versions}
     print(json.dumps(settings | {"turns": every}))

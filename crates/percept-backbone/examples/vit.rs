@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "what it prints is its result")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use percept_backbone::vit::{Vit, VitConfig};
 use percept_backbone::{Device, Tensor, Weights, instruction_set};
-use percept_core::{LocalModel, Precision, SourceKind};
+use percept_core::{LocalModel, Precision};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -115,23 +115,8 @@ fn run(arguments: &Arguments, precision: Precision, threads: usize) -> Result<()
 }
 
 fn load(folder: &Path, precision: Precision) -> Result<Vit> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        files.insert(entry.file_name().to_string_lossy().into_owned(), entry.path());
-    }
     let config = serde_json::from_slice(&std::fs::read(folder.join("config.json"))?)?;
-    let name = folder.display().to_string();
-    let local = LocalModel {
-        id: name.clone(),
-        kind: SourceKind::Directory,
-        source: name,
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files,
-        sha256: String::new(),
-    };
+    let local = LocalModel::of_folder(&folder.display().to_string(), folder)?;
     let weights = Weights::open_safetensors(&local, &Device::Cpu)?.in_precision(precision);
     let (config, names) = VitConfig::of(&config)?;
     Ok(Vit::load(&weights, &config, &names)?)

@@ -1,11 +1,10 @@
 //! Layers of feature maps against torch and transformers (tests/reference/feature_maps.py), by our kernels and by
 //! candle's operations.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
-use percept_core::{LocalModel, SourceKind};
+use percept_core::LocalModel;
 use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
     Pool, Pooling,
@@ -29,16 +28,7 @@ fn folder() -> PathBuf {
 }
 
 fn weights() -> Weights {
-    let local = LocalModel {
-        id: "feature-maps".into(),
-        kind: SourceKind::Directory,
-        source: "feature-maps".into(),
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files: BTreeMap::from([("model.safetensors".into(), folder().join("model.safetensors"))]),
-        sha256: String::new(),
-    };
+    let local = LocalModel::of_folder("feature-maps", &folder()).unwrap();
     Weights::open_safetensors(&local, &Device::Cpu).unwrap()
 }
 

@@ -1,12 +1,11 @@
 //! The Swin Transformer against transformers 5.23 (tests/reference/swin.py).
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use percept_backbone::swin::{Swin, SwinConfig};
 use percept_backbone::{Device, Tensor, Weights};
-use percept_core::{LocalModel, Precision, SourceKind};
+use percept_core::{LocalModel, Precision};
 use percept_kernels::{available, with_isa};
 use safetensors::SafeTensors;
 
@@ -15,17 +14,7 @@ fn path(file: &str) -> PathBuf {
 }
 
 fn swin(precision: Precision) -> Swin {
-    let files = ["config.json", "model.safetensors"].map(|file| (file.to_owned(), path(file)));
-    let local = LocalModel {
-        id: "swin".into(),
-        kind: SourceKind::Directory,
-        source: "swin".into(),
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files: BTreeMap::from(files),
-        sha256: String::new(),
-    };
+    let local = LocalModel::of_folder("swin", &path("")).unwrap();
     let weights = Weights::open_safetensors(&local, &Device::Cpu).unwrap().in_precision(precision);
     let config = serde_json::from_slice(&std::fs::read(path("config.json")).unwrap()).unwrap();
     Swin::load(&weights, &SwinConfig::of(&config).unwrap()).unwrap()

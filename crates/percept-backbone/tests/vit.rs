@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use percept_backbone::vit::{Vit, VitConfig};
 use percept_backbone::{Device, Tensor, Weights};
-use percept_core::{LocalModel, Precision, SourceKind};
+use percept_core::{LocalModel, Precision};
 use percept_kernels::{available, with_isa};
 use safetensors::SafeTensors;
 
@@ -19,20 +19,7 @@ fn folder(kind: &str) -> PathBuf {
 }
 
 fn vit(kind: &str, precision: Precision) -> Vit {
-    let files = std::fs::read_dir(folder(kind)).unwrap().map(|entry| {
-        let path = entry.unwrap().path();
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
-    });
-    let local = LocalModel {
-        id: kind.into(),
-        kind: SourceKind::Directory,
-        source: kind.into(),
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files: files.collect::<BTreeMap<_, _>>(),
-        sha256: String::new(),
-    };
+    let local = LocalModel::of_folder(kind, &folder(kind)).unwrap();
     let weights = Weights::open_safetensors(&local, &Device::Cpu).unwrap().in_precision(precision);
     let (config, names) = VitConfig::of(&config(kind)).unwrap();
     Vit::load(&weights, &config, &names).unwrap()

@@ -3,7 +3,8 @@
 /// Which pixels of a picture belong to something.
 ///
 /// Runs down the columns, left to right, that begin with the pixels that are *not* in the mask: the order of COCO.
-/// A mask of a 12-megapixel picture takes kilobytes, so hundreds of them fit in memory.
+/// A mask of a 12-megapixel picture takes kilobytes, so hundreds of them fit in memory. No run but the first is empty:
+/// equal masks have equal counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     width: u32,
@@ -35,9 +36,10 @@ impl Mask {
     }
 
     /// Of COCO's counts; `None` where they do not cover the picture exactly.
-    pub fn from_counts(width: u32, height: u32, counts: Vec<u32>) -> Option<Self> {
+    pub fn from_counts(width: u32, height: u32, counts: &[u32]) -> Option<Self> {
         let covered = counts.iter().map(|count| u64::from(*count)).sum::<u64>();
-        (covered == u64::from(width) * u64::from(height)).then_some(Self { width, height, counts })
+        let covers = covered == u64::from(width) * u64::from(height);
+        covers.then(|| Self::from_runs(width, height, runs(counts)))
     }
 
     /// With no pixel in it.
@@ -132,6 +134,15 @@ impl Mask {
         Self::from_runs(self.width, self.height, all)
     }
 
+    /// The pixels that are not in it.
+    pub fn complement(&self) -> Self {
+        let counts = match self.counts.as_slice() {
+            [0, rest @ ..] if !rest.is_empty() => rest.to_vec(),
+            counts => std::iter::once(0).chain(counts.iter().copied()).collect(),
+        };
+        Self { counts, ..*self }
+    }
+
     /// The part inside the rectangle from (`left`, `top`), `width` by `height` pixels, cut to the picture, as a mask
     /// of that rectangle.
     pub fn cropped(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
@@ -176,10 +187,14 @@ impl Mask {
         )
     }
 
-    /// Of runs by their start; they may overlap.
-    fn from_runs(width: u32, height: u32, runs: impl IntoIterator<Item = (u64, u64)>) -> Self {
+    /// Of the runs inside, as half-open ranges of positions in column order, by their start; they may overlap and be
+    /// empty.
+    ///
+    /// # Panics
+    /// Perhaps if a run ends behind the picture; else the mask is of no use.
+    pub fn from_runs(width: u32, height: u32, runs: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let (mut counts, mut at) = (vec![0], 0);
-        for (start, end) in runs {
+        for (start, end) in runs.into_iter().filter(|(start, end)| start < end) {
             if start > at {
                 // Outside up to the start, unless the mask begins there.
                 if at == 0 && counts.len() == 1 {
@@ -207,18 +222,23 @@ impl Mask {
 
     /// The runs inside, as half-open ranges of positions in column order.
     fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let mut at = 0;
-        self.counts
-            .iter()
-            .enumerate()
-            .map(move |(index, count)| {
-                let start = at;
-                at += u64::from(*count);
-                (index % 2 == 1, start, at)
-            })
-            .filter(|(inside, start, end)| *inside && end > start)
-            .map(|(_, start, end)| (start, end))
+        runs(&self.counts)
     }
+}
+
+/// See [`Mask::runs`].
+fn runs(counts: &[u32]) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let mut at = 0;
+    counts
+        .iter()
+        .enumerate()
+        .map(move |(index, count)| {
+            let start = at;
+            at += u64::from(*count);
+            (index % 2 == 1, start, at)
+        })
+        .filter(|(inside, start, end)| *inside && end > start)
+        .map(|(_, start, end)| (start, end))
 }
 
 #[cfg(test)]
@@ -280,7 +300,30 @@ mod tests {
 
     #[test]
     fn counts_must_cover_the_picture() {
-        assert!(Mask::from_counts(2, 2, vec![1, 2]).is_none());
-        assert_eq!(Mask::from_counts(2, 2, vec![1, 2, 1]).unwrap().area(), 2);
+        assert!(Mask::from_counts(2, 2, &[1, 2]).is_none());
+        assert_eq!(Mask::from_counts(2, 2, &[1, 2, 1]).unwrap().area(), 2);
+    }
+
+    #[test]
+    fn empty_runs_are_no_difference() {
+        for (counts, wanted) in [
+            (&[1, 2, 0, 0, 1][..], &[1, 2, 1][..]),
+            (&[1, 1, 0, 1, 1, 0], &[1, 2, 1]),
+            (&[0, 0, 4], &[4]),
+            (&[4, 0], &[4]),
+            (&[0, 4, 0], &[0, 4]),
+        ] {
+            assert_eq!(Mask::from_counts(2, 2, counts).unwrap().counts(), wanted, "{counts:?}");
+        }
+        assert_eq!(Mask::from_counts(0, 0, &[]).unwrap(), Mask::from_pixels(0, 0, &[]));
+    }
+
+    #[test]
+    fn a_complement_is_what_is_missing() {
+        for rows in [&["#..#", "..##"][..], &[".#", "#."], &["....", "...."], &["##", "##"]] {
+            let mask = drawn(rows);
+            let other: Vec<u8> = mask.pixels().iter().map(|pixel| 1 - pixel).collect();
+            assert_eq!(mask.complement(), Mask::from_pixels(mask.width(), mask.height(), &other));
+        }
     }
 }

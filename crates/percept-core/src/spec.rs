@@ -119,6 +119,24 @@ pub struct LocalModel {
 }
 
 impl LocalModel {
+    /// The files of a folder as they are: neither verified nor looked into.
+    pub fn of_folder(id: &str, folder: &Path) -> std::io::Result<Self> {
+        let files = std::fs::read_dir(folder)?.map(|entry| {
+            let entry = entry?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        });
+        Ok(Self {
+            id: id.to_owned(),
+            kind: SourceKind::Directory,
+            source: format!("directory:{}", folder.display()),
+            revision: None,
+            license: None,
+            identifiers: vec![],
+            files: files.collect::<std::io::Result<_>>()?,
+            sha256: String::new(),
+        })
+    }
+
     /// The path of a file that this model cannot do without.
     pub fn file(&self, name: &str) -> Result<&Path> {
         self.find(name).ok_or_else(|| Error::MissingFile {

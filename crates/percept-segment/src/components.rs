@@ -88,36 +88,8 @@ impl Regions {
             let start = u64::from(run.column) * rows;
             (start + u64::from(run.top), start + u64::from(run.bottom))
         });
-        mask_of_spans(self.width, self.height, spans)
+        Mask::from_runs(self.width, self.height, spans)
     }
-}
-
-/// The mask with these half-open ranges of positions in column order, which ascend and do not overlap.
-fn mask_of_spans(width: u32, height: u32, spans: impl Iterator<Item = (u64, u64)>) -> Mask {
-    let (mut counts, mut at) = (Vec::new(), 0);
-    for (start, end) in spans {
-        counts.extend([(start - at) as u32, (end - start) as u32]);
-        at = end;
-    }
-    counts.push((u64::from(width) * u64::from(height) - at) as u32);
-    Mask::from_counts(width, height, merge_empty_runs(&counts)).expect("the spans lie in the picture")
-}
-
-/// The same mask's counts without empty runs, but for the first: what an encoder writes.
-pub(crate) fn merge_empty_runs(counts: &[u32]) -> Vec<u32> {
-    let mut merged: Vec<u32> = Vec::with_capacity(counts.len());
-    for (index, count) in counts.iter().enumerate() {
-        if *count == 0 && index > 0 {
-            continue;
-        }
-        // The place in `merged` and the place in `counts` say the same side, or the run goes on.
-        if index % 2 == merged.len() % 2 {
-            merged.push(*count);
-        } else if let Some(last) = merged.last_mut() {
-            *last += count;
-        }
-    }
-    merged
 }
 
 /// The runs of one side, cut where columns meet.
@@ -164,7 +136,8 @@ fn unite_neighbours(runs: &[Run], connectivity: Connectivity, parents: &mut [usi
     }
 }
 
-fn root(parents: &mut [usize], mut index: usize) -> usize {
+/// The first of those that `index` has been united with.
+pub(crate) fn root(parents: &mut [usize], mut index: usize) -> usize {
     while parents[index] != index {
         parents[index] = parents[parents[index]];
         index = parents[index];

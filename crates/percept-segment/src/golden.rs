@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use percept_backbone::{Device, Tensor};
 use percept_core::segment::{Image, SegmentInput, SegmentOptions, SegmentRequest};
-use percept_core::{LocalModel, Precision, Runtime, SourceKind};
+use percept_core::{LocalModel, Precision, Runtime};
 use safetensors::{Dtype, SafeTensors};
 
 fn folder(name: &str) -> PathBuf {
@@ -15,25 +15,12 @@ fn folder(name: &str) -> PathBuf {
 
 /// The files of a folder as a snapshot. `instead` says which file stands for which other one.
 pub(crate) fn snapshot(name: &str, instead: &[(&str, &str)]) -> LocalModel {
-    let files = std::fs::read_dir(folder(name)).unwrap().map(|entry| {
-        let path = entry.unwrap().path();
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
-    });
-    let mut files = files.collect::<BTreeMap<_, _>>();
+    let mut local = LocalModel::of_folder(name, &folder(name)).unwrap();
     for (wanted, file) in instead {
-        let path = files.remove(*file).unwrap();
-        files.insert((*wanted).into(), path);
+        let path = local.files.remove(*file).unwrap();
+        local.files.insert((*wanted).into(), path);
     }
-    LocalModel {
-        id: name.into(),
-        kind: SourceKind::Directory,
-        source: name.into(),
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files,
-        sha256: String::new(),
-    }
+    local
 }
 
 /// A run in a precision.

@@ -1,4 +1,4 @@
-//! From one class a pixel to one mask a class.
+//! From one number a pixel to one mask a number.
 
 use percept_core::segment::Mask;
 
@@ -15,44 +15,41 @@ pub(crate) struct LabelMap {
 impl LabelMap {
     /// The masks of all classes below `count` that are present, by their number.
     pub(crate) fn masks(&self, count: usize) -> Vec<(usize, Mask)> {
-        /// The runs of a class, as far as they are known.
-        #[derive(Clone, Default)]
-        struct Runs {
-            counts: Vec<u32>,
-            end: usize,
-        }
-        let mut all = vec![Runs::default(); count];
-        let mut end_run = |class: u16, start: usize, end: usize| {
-            if let Some(runs) = all.get_mut(usize::from(class)) {
-                runs.counts.extend([(start - runs.end) as u32, (end - start) as u32]);
-                runs.end = end;
-            }
-        };
-        let pixels = self.width * self.height;
-        let (mut class, mut start) = (self.classes.first().copied().unwrap_or(0), 0);
-        // Masks run down the columns.
-        for x in 0..self.width {
-            for y in 0..self.height {
-                let here = self.classes[y * self.width + x];
-                if here != class {
-                    let at = x * self.height + y;
-                    end_run(class, start, at);
-                    (class, start) = (here, at);
-                }
-            }
-        }
-        if pixels > 0 {
-            end_run(class, start, pixels);
-        }
-        let mask = |(class, mut runs): (usize, Runs)| {
-            if runs.end < pixels {
-                runs.counts.push((pixels - runs.end) as u32);
-            }
-            let mask = Mask::from_counts(self.width as u32, self.height as u32, runs.counts);
-            (class, mask.expect("the runs of a class cover the picture"))
-        };
-        all.into_iter().enumerate().filter(|(_, runs)| runs.end > 0).map(mask).collect()
+        let class = |class| Some(usize::from(class)).filter(|class| *class < count);
+        let masks = masks(&self.classes, [self.height, self.width], count, class);
+        masks.into_iter().enumerate().filter(|(_, mask)| mask.area() > 0).collect()
     }
+}
+
+/// The masks of the segments `0..count` of a map of `rows` by `columns` pixels, in one pass. `segment` says which
+/// segment a number of the map stands for.
+pub(crate) fn masks(
+    map: &[u16],
+    [rows, columns]: [usize; 2],
+    count: usize,
+    segment: impl Fn(u16) -> Option<usize>,
+) -> Vec<Mask> {
+    let mut runs = vec![Vec::new(); count];
+    let (mut running, mut began) = (None, 0);
+    let mut close = |running: Option<usize>, began: u64, at: u64| {
+        if let Some(segment) = running {
+            runs[segment].push((began, at));
+        }
+    };
+    let mut at = 0;
+    // Masks run down the columns.
+    for column in 0..columns {
+        for row in 0..rows {
+            let here = segment(map[row * columns + column]);
+            if here != running {
+                close(running, began, at);
+                (running, began) = (here, at);
+            }
+            at += 1;
+        }
+    }
+    close(running, began, at);
+    runs.into_iter().map(|runs| Mask::from_runs(columns as u32, rows as u32, runs)).collect()
 }
 
 #[cfg(test)]
@@ -75,5 +72,19 @@ mod tests {
         let whole = LabelMap { width: 2, height: 2, classes: vec![1; 4] };
         assert_eq!(whole.masks(2), [(1, Mask::from_pixels(2, 2, &[1; 4]))]);
         assert!(LabelMap { width: 0, height: 0, classes: vec![] }.masks(2).is_empty());
+    }
+
+    #[test]
+    fn masks_are_those_of_each_number_alone() {
+        let size = [5, 7];
+        let map = (0..35).map(|pixel: u16| (pixel * 17 % 11) % 4).collect::<Vec<_>>();
+        // 0 is nothing, 3 and 1 are one segment.
+        let segment = |number: u16| [None, Some(1), Some(0), Some(1)][usize::from(number)];
+        for (index, mask) in masks(&map, size, 3, segment).into_iter().enumerate() {
+            let pixels =
+                map.iter().map(|number| u8::from(segment(*number) == Some(index))).collect::<Vec<_>>();
+            let wanted = Mask::from_pixels(7, 5, &pixels);
+            assert_eq!(mask, wanted);
+        }
     }
 }

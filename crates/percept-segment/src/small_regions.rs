@@ -2,7 +2,7 @@
 
 use percept_core::segment::Mask;
 
-use crate::components::{Connectivity, Regions, Side, merge_empty_runs};
+use crate::components::{Connectivity, Regions, Side};
 
 /// Which small regions SAM's generator removes in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn remove_small_regions(mask: &Mask, min_area: u64, which: SmallRegions) -> 
         None
     };
     let kept = regions.mask(|region| areas[region] >= min_area || Some(region) == saved);
-    Some(if which == SmallRegions::Holes { complement(&kept) } else { kept })
+    Some(if which == SmallRegions::Holes { kept.complement() } else { kept })
 }
 
 /// Without its connected parts (eight neighbours) of fewer than `min_area` pixels.
@@ -43,13 +43,6 @@ pub(crate) fn without_small_parts(mask: &Mask, min_area: u64) -> Mask {
 pub(crate) fn small_holes(mask: &Mask, max_area: u64) -> Mask {
     let regions = Regions::new(mask, Side::Outside, Connectivity::Four);
     regions.mask(|region| regions.areas()[region] < max_area && !regions.at_border(region))
-}
-
-fn complement(mask: &Mask) -> Mask {
-    // Runs begin outside: what was outside is now inside, after a run of no pixels.
-    let counts: Vec<u32> = std::iter::once(0).chain(mask.counts().iter().copied()).collect();
-    Mask::from_counts(mask.width(), mask.height(), merge_empty_runs(&counts))
-        .expect("it covers the same picture")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::components::root;
 use percept_core::segment::{
     Image, Instance, Label, Mask, ObjectPrompt, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest,
     Segmentation, SegmentationKind,
@@ -270,24 +271,17 @@ fn group(found: &[Found], windows: &[Window], kind: SegmentationKind) -> Vec<Vec
                 continue;
             }
             if by_class || agree(a, b, windows) {
-                let (one, other) = (find(&leader, earlier), find(&leader, later));
+                let (one, other) = (root(&mut leader, earlier), root(&mut leader, later));
                 leader[one.max(other)] = one.min(other);
             }
         }
     }
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); found.len()];
     for index in 0..found.len() {
-        groups[find(&leader, index)].push(index);
+        groups[root(&mut leader, index)].push(index);
     }
     groups.retain(|group| !group.is_empty());
     groups
-}
-
-fn find(leader: &[usize], mut index: usize) -> usize {
-    while leader[index] != index {
-        index = leader[index];
-    }
-    index
 }
 
 fn agree(a: &Found, b: &Found, windows: &[Window]) -> bool {

@@ -27,11 +27,13 @@ fn fixture() -> Value {
 pub(super) fn fill(width: u32, height: u32, rings: &[Ring]) -> Mask {
     let mut pixels = vec![0; (width * height) as usize];
     for (index, pixel) in pixels.iter_mut().enumerate() {
-        let (x, y) = ((index as u32 % width) as f64 + 0.5, (index as u32 / width) as f64 + 0.5);
+        // In halves of a pixel, so that an edge there and back again crosses exactly the same.
+        let (x, y) = (2 * i64::from(index as u32 % width) + 1, 2 * i64::from(index as u32 / width) + 1);
         for ring in rings {
             for (a, b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
-                let [[ax, ay], [bx, by]] = [a, b].map(|corner| corner.map(f64::from));
-                let crosses = (ay > y) != (by > y) && x < ax + (y - ay) / (by - ay) * (bx - ax);
+                let [[ax, ay], [bx, by]] = [a, b].map(|corner| corner.map(|at| 2 * i64::from(at)));
+                let left = (x - ax) * (by - ay) - (y - ay) * (bx - ax);
+                let crosses = (ay > y) != (by > y) && (if by > ay { left < 0 } else { left > 0 });
                 *pixel ^= u8::from(crosses);
             }
         }

@@ -9,8 +9,6 @@ use percept_core::segment::Mask;
 use percept_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::components::merge_empty_runs;
-
 /// A mask as COCO writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rle {
@@ -33,13 +31,13 @@ pub enum Counts {
 impl Rle {
     /// The string form, byte for byte what `pycocotools.mask.encode` gives.
     pub fn compressed(mask: &Mask) -> Self {
-        let counts = Counts::Compressed(compress(&merge_empty_runs(mask.counts())));
+        let counts = Counts::Compressed(compress(mask.counts()));
         Self { size: [mask.height(), mask.width()], counts }
     }
 
     /// The form with numbers.
     pub fn uncompressed(mask: &Mask) -> Self {
-        let counts = Counts::Uncompressed(merge_empty_runs(mask.counts()));
+        let counts = Counts::Uncompressed(mask.counts().to_vec());
         Self { size: [mask.height(), mask.width()], counts }
     }
 
@@ -58,7 +56,7 @@ impl Rle {
             return Err(Error::argument(format!("a mask of {width} x {height} pixels is too large")));
         }
         let covered: u64 = counts.iter().map(|count| u64::from(*count)).sum();
-        Mask::from_counts(width, height, counts).ok_or_else(|| {
+        Mask::from_counts(width, height, &counts).ok_or_else(|| {
             Error::argument(format!("the runs of a mask of {width} x {height} pixels cover {covered} pixels"))
         })
     }

@@ -12,8 +12,8 @@ use super::objects::AT_ONCE;
 use super::prompts::{CanvasPoint, Meaning, Prompt};
 use super::upsample::Upsampler;
 use super::{Look, Sam, took};
-use crate::components::{Connectivity, Regions, Side};
 use crate::setting::milliseconds;
+use crate::small_regions::{SmallRegions, remove_small_regions};
 
 /// Left, top, right and bottom of the first and last pixels of a mask.
 type Corners = [f32; 4];
@@ -142,38 +142,18 @@ fn of_crop(
 /// (`postprocess_small_regions`).
 fn without_small_regions(found: Vec<Found>, least: u64, threshold: f32) -> Vec<Found> {
     let cleaned = found.into_iter().map(|found| {
-        let holes = Regions::new(&found.mask, Side::Outside, Connectivity::Eight);
-        let small_holes = holes.areas().iter().any(|area| *area < least);
-        let filled = match small_holes {
-            true => inverse(&holes.mask(|region| holes.areas()[region] >= least)),
-            false => found.mask.clone(),
-        };
-        let islands = Regions::new(&filled, Side::Inside, Connectivity::Eight);
-        let areas = islands.areas();
-        let small_islands = areas.iter().any(|area| *area < least);
-        // The largest stays where all are small, the first of those.
-        let larger = |best: usize, region: usize| if areas[region] > areas[best] { region } else { best };
-        let largest = (0..areas.len()).reduce(larger);
-        let none = areas.iter().all(|area| *area < least);
-        let keep = |region: usize| areas[region] >= least || (none && Some(region) == largest);
-        let mask = if small_islands { islands.mask(keep) } else { filled };
+        let filled = remove_small_regions(&found.mask, least, SmallRegions::Holes);
+        let cleaned =
+            remove_small_regions(filled.as_ref().unwrap_or(&found.mask), least, SmallRegions::Islands);
+        let Some(mask) = cleaned.or(filled) else { return (found, true) };
         let corners = corners(&mask, &found.crop);
-        (Found { mask, corners, ..found }, !small_holes && !small_islands)
+        (Found { mask, corners, ..found }, false)
     });
     let (found, untouched): (Vec<_>, Vec<_>) = cleaned.unzip();
     let boxes = found.iter().map(|found: &Found| found.corners).collect::<Vec<_>>();
     let scores = untouched.into_iter().map(|untouched| f32::from(u8::from(untouched))).collect::<Vec<_>>();
     let kept = nms(&boxes, &scores, threshold);
     select(found, &kept)
-}
-
-/// The pixels that are not in the mask.
-fn inverse(mask: &Mask) -> Mask {
-    let counts = match mask.counts() {
-        [0, rest @ ..] => rest.to_vec(),
-        counts => std::iter::once(0).chain(counts.iter().copied()).collect(),
-    };
-    Mask::from_counts(mask.width(), mask.height(), counts).expect("the same pixels are counted")
 }
 
 /// The box of a mask from its first to its last pixels; that of an empty one is its crop's corner.

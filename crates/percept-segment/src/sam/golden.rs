@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use percept_backbone::image_processor::Canvas;
 use percept_backbone::{Device, Tensor, Weights};
-use percept_core::{LocalModel, Precision, SourceKind};
+use percept_core::{LocalModel, Precision};
 use safetensors::SafeTensors;
 
 use super::config::Family;
@@ -22,20 +22,7 @@ pub(crate) struct Golden {
 impl Golden {
     pub(crate) fn read(kind: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(kind);
-        let files = std::fs::read_dir(&folder).unwrap().map(|entry| {
-            let path = entry.unwrap().path();
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
-        });
-        let local = LocalModel {
-            id: kind.into(),
-            kind: SourceKind::Directory,
-            source: kind.into(),
-            revision: None,
-            license: None,
-            identifiers: vec![],
-            files: files.collect(),
-            sha256: String::new(),
-        };
+        let local = LocalModel::of_folder(kind, &folder).unwrap();
         let bytes = std::fs::read(folder.join("fixture.safetensors")).unwrap();
         let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
             let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));

@@ -79,8 +79,9 @@ fn masks(golden: &Golden, name: &str) -> Vec<Mask> {
     let numbers = |what: &str| golden.get(&format!("{name}.{what}")).to_vec1::<f32>().unwrap();
     let (counts, (height, width, _)) = (numbers("counts"), golden.get("picture").dims3().unwrap());
     let mut counts = counts.into_iter().map(|count| count as u32);
-    let runs = numbers("runs").into_iter().map(|runs| counts.by_ref().take(runs as usize).collect());
-    runs.map(|counts| Mask::from_counts(width as u32, height as u32, counts).unwrap()).collect()
+    let runs =
+        numbers("runs").into_iter().map(|runs| counts.by_ref().take(runs as usize).collect::<Vec<u32>>());
+    runs.map(|counts| Mask::from_counts(width as u32, height as u32, &counts).unwrap()).collect()
 }
 
 #[test]

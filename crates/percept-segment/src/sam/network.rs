@@ -1,7 +1,7 @@
 //! The network of both models: an image's embedding, and what the decoder makes of prompts.
 
 use percept_backbone::{Device, Result, Tensor, Weights, WeightsError};
-use percept_core::{Error, LocalModel};
+use percept_core::LocalModel;
 use serde_json::Value;
 
 use super::config::{DecoderShape, Family, PromptShape};
@@ -9,6 +9,7 @@ use super::decoder::{Decoded, ImageEmbedding, MaskDecoder};
 use super::encoder::SamEncoder;
 use super::prompts::{Prompt, PromptEncoder};
 use crate::sam2::Sam2Encoder;
+use crate::setting::configuration;
 
 /// SAM or SAM 2, from pixels and prompts to low-resolution logits.
 #[derive(Debug)]
@@ -41,10 +42,7 @@ pub(crate) struct Candidates {
 impl Network {
     /// Reads `config.json` and the weights of a snapshot.
     pub(crate) fn load(local: &LocalModel, weights: &Weights, family: Family) -> percept_core::Result<Self> {
-        let path = local.file("config.json")?;
-        let text = std::fs::read(path).map_err(|error| Error::input(path, error))?;
-        let config: Value = serde_json::from_slice(&text).map_err(|error| Error::input(path, error))?;
-        Self::of(&config, weights, family).map_err(|error| error.of(&local.id))
+        Self::of(&configuration(local)?, weights, family).map_err(|error| error.of(&local.id))
     }
 
     fn of(config: &Value, weights: &Weights, family: Family) -> Result<Self, WeightsError> {

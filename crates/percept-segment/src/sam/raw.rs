@@ -1,12 +1,12 @@
 //! What the network itself says, under transformers' names.
 
-use percept_backbone::Tensor;
 use percept_core::segment::{SegmentInput, SegmentRequest};
 use percept_core::{RawTensor, RawValues, Result};
 
 use super::Sam;
 use super::config::Family;
 use super::objects::{batches, prompts};
+use crate::raw::raw_floats;
 
 /// `pixel_values` and `image_embeddings` (of SAM 2: `image_embeddings.0` to `.2`, from fine to coarse); where objects are
 /// pointed at also, of the candidates (`multimask_output=True`), `iou_scores` `[1, objects, candidates]` and `pred_masks`
@@ -16,14 +16,13 @@ pub(super) fn tensors(sam: &Sam, input: &SegmentInput) -> Result<Vec<RawTensor>>
     let compute = sam.compute_error();
     let (pixels, canvas) = sam.prepare(&input.image)?;
     let (embedding, maps) = network.embed(&pixels).map_err(&compute)?;
-    let mut tensors = vec![floats("pixel_values", &pixels).map_err(&compute)?];
+    let mut tensors = vec![raw_floats("pixel_values", Ok(pixels)).map_err(&compute)?];
     for (level, map) in maps.iter().enumerate() {
         let name = match network.family {
             Family::Sam => "image_embeddings".to_owned(),
             Family::Sam2 => format!("image_embeddings.{level}"),
         };
-        let map = map.permute([0, 3, 1, 2]).map_err(&compute)?;
-        tensors.push(floats(&name, &map).map_err(&compute)?);
+        tensors.push(raw_floats(&name, map.permute([0, 3, 1, 2])).map_err(&compute)?);
     }
     let SegmentRequest::Objects { objects, .. } = &input.options.request else { return Ok(tensors) };
     let prompts = prompts(sam, &canvas, objects)?;
@@ -55,9 +54,4 @@ pub(super) fn tensors(sam: &Sam, input: &SegmentInput) -> Result<Vec<RawTensor>>
         tensors.push(plain("object_score_logits", vec![1, count, 1], objects));
     }
     Ok(tensors)
-}
-
-fn floats(name: &str, tensor: &Tensor) -> percept_backbone::Result<RawTensor> {
-    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-    Ok(RawTensor { name: name.into(), shape: tensor.dims().to_vec(), values: RawValues::F32(values) })
 }

@@ -110,7 +110,7 @@ impl Upsampler {
         }
         runs.outside(whole_height * (whole_width - left - self.columns.places.len()));
         let stability = if below == 0 { 0.0 } else { above as f32 / below as f32 };
-        Upsampled { mask: runs.mask(whole_width, whole_height), stability }
+        Upsampled { mask: Mask::from_runs(whole_width as u32, whole_height as u32, runs.inside), stability }
     }
 
     /// Resized logits of the picture, row by row: for tests.
@@ -177,22 +177,13 @@ fn bilinear(input: usize, output: usize) -> Vec<f32> {
 /// Runs of a mask as they are found.
 #[derive(Default)]
 struct Runs {
-    counts: Vec<u32>,
-    inside: bool,
-    run: u32,
+    inside: Vec<(u64, u64)>,
+    at: u64,
 }
 
 impl Runs {
-    fn push(&mut self, inside: bool, count: usize) {
-        if inside != self.inside && count > 0 {
-            self.counts.push(self.run);
-            (self.inside, self.run) = (inside, 0);
-        }
-        self.run += count as u32;
-    }
-
     fn outside(&mut self, count: usize) {
-        self.push(false, count);
+        self.at += count as u64;
     }
 
     /// Values of a column; above 0 is inside.
@@ -201,13 +192,11 @@ impl Runs {
         while let Some(first) = rest.first() {
             let inside = *first > 0.0;
             let run = rest.iter().position(|value| (*value > 0.0) != inside).unwrap_or(rest.len());
-            self.push(inside, run);
+            if inside {
+                self.inside.push((self.at, self.at + run as u64));
+            }
+            self.at += run as u64;
             rest = &rest[run..];
         }
-    }
-
-    fn mask(mut self, width: usize, height: usize) -> Mask {
-        self.counts.push(self.run);
-        Mask::from_counts(width as u32, height as u32, self.counts).expect("every pixel was counted once")
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use percept_backbone::{Device, Tensor, Weights};
-use percept_core::{LocalModel, Precision, SourceKind};
+use percept_core::{LocalModel, Precision};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
@@ -15,20 +15,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// The snapshot in a folder.
 pub(crate) fn snapshot(name: &str) -> LocalModel {
-    let files = std::fs::read_dir(folder(name)).unwrap().map(|entry| {
-        let path = entry.unwrap().path();
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
-    });
-    LocalModel {
-        id: name.into(),
-        kind: SourceKind::Directory,
-        source: name.into(),
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files: files.collect(),
-        sha256: String::new(),
-    }
+    LocalModel::of_folder(name, &folder(name)).unwrap()
 }
 
 /// Its weights.

@@ -8,7 +8,6 @@ mod checkpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod instance;
-mod masks;
 mod panoptic;
 #[cfg(test)]
 mod processed;

@@ -4,9 +4,9 @@ use std::convert::Infallible;
 
 use percept_backbone::for_layers;
 
-use super::masks::masks;
 use super::rows::{Grid, Projection};
 use super::{HALF, OVERLAP, Queries, Recipe, Segment, sigmoid};
+use crate::label_map::masks;
 
 /// Rows of the picture that are decided at a time.
 const BAND: usize = 32;

@@ -11,7 +11,7 @@ use percept_core::segment::{
     WholeKind,
 };
 use percept_core::{
-    Error, LocalModel, Model, Precision, Predicted, RawTensor, RawValues, Result, Runtime, Segment, Timings,
+    Error, LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Segment, Timings,
 };
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ use super::instance::instances;
 use super::panoptic::panoptic;
 use super::semantic::{Part, semantic};
 use super::{Outputs, Projection, Recipe};
+use crate::raw::raw_floats;
 use crate::refusal::refusal;
 use crate::setting::{configuration, device_and_precision, milliseconds};
 
@@ -178,11 +179,8 @@ impl<N: Network> Model<Segment> for Segmenter<N> {
             let pixels = prepared.iter().map(|part| self.pixels(part)).collect::<EngineResult<Vec<_>>>()?;
             let pixels = Tensor::cat(&pixels, 0)?;
             let Outputs { masks, classes } = self.network.forward(&pixels)?;
-            [("pixel_values", &pixels), ("masks_queries_logits", &masks), ("class_queries_logits", &classes)]
-                .map(|(name, tensor)| {
-                    let values = RawValues::F32(tensor.flatten_all()?.to_vec1()?);
-                    Ok(RawTensor { name: name.into(), shape: tensor.dims().to_vec(), values })
-                })
+            [("pixel_values", pixels), ("masks_queries_logits", masks), ("class_queries_logits", classes)]
+                .map(|(name, tensor)| raw_floats(name, Ok(tensor)))
                 .into_iter()
                 .collect::<EngineResult<Vec<_>>>()
         };

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use percept_backbone::{Device, Result, Tensor, for_layers};
 
-use super::masks::masks;
 use super::rows::{Grid, Projection};
 use super::{Queries, Segment, sigmoid};
+use crate::label_map::masks;
 
 /// Rows that are decided at a time.
 const BAND: usize = 32;

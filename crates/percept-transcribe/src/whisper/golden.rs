@@ -1,13 +1,12 @@
 //! Whisper against transformers 5.23 (tests/reference/whisper.py): tiny random checkpoints in every
 //! layout, all three odd sizes and a batch of two.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use percept_backbone::decode::Strategy;
 use percept_backbone::{Device, Tensor};
 use percept_core::transcribe::{Goal, TranscribeOptions};
-use percept_core::{LocalModel, Precision, Runtime, SourceKind};
+use percept_core::{LocalModel, Precision, Runtime};
 use safetensors::SafeTensors;
 
 use super::Whisper;
@@ -20,20 +19,7 @@ pub(super) fn folder(name: &str) -> PathBuf {
 }
 
 pub(super) fn local(name: &str) -> LocalModel {
-    let files = std::fs::read_dir(folder(name)).unwrap().map(|entry| {
-        let path = entry.unwrap().path();
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), path)
-    });
-    LocalModel {
-        id: name.into(),
-        kind: SourceKind::Directory,
-        source: name.into(),
-        revision: None,
-        license: None,
-        identifiers: vec![],
-        files: files.collect::<BTreeMap<_, _>>(),
-        sha256: String::new(),
-    }
+    LocalModel::of_folder(name, &folder(name)).unwrap()
 }
 
 pub(super) fn whisper(name: &str) -> Whisper {
