@@ -8,6 +8,7 @@ model's on the same pixels. Exit code 1 when one is off.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,8 @@ from transformers import (
     ViTImageProcessor,
 )
 
+from clipseg import END, MERGES, vocabulary
+
 TOLERANCE = 2e-4  # of the largest reference value
 GREY_LEVELS = 2.0
 POINT = (300, 200)
@@ -57,13 +60,25 @@ class Case:
     outputs: list[str]
     ask: list[str] = field(default_factory=list)
     inputs: Callable[[dict[str, torch.Tensor]], dict] = lambda raw: {}
+    files: Callable[[Path], None] = lambda folder: None
 
 
 def clipseg() -> torch.nn.Module:
-    # The published rd64-refined.
+    # As the published rd64-refined, but for the words that its tokenizer knows.
     return CLIPSegForImageSegmentation(
-        CLIPSegConfig(extract_layers=[3, 6, 9], reduce_dim=64, use_complex_transposed_convolution=True)
+        CLIPSegConfig(
+            vision_config={"patch_size": 16, "image_size": 224},
+            text_config={"eos_token_id": vocabulary(specials_first=False)[END]},
+            extract_layers=[3, 6, 9],
+            reduce_dim=64,
+            use_complex_transposed_convolution=True,
+        )
     )
+
+
+def clip_tokenizer(folder: Path) -> None:
+    (folder / "vocab.json").write_text(json.dumps(vocabulary(specials_first=False)))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n")
 
 
 def mask2former() -> torch.nn.Module:
@@ -122,6 +137,16 @@ CASES = {
     "mask2former-swin-tiny": Case(
         mask2former, Mask2FormerImageProcessor, ["masks_queries_logits", "class_queries_logits"]
     ),
+    "clipseg-rd64": Case(
+        clipseg,
+        lambda: ViTImageProcessor(
+            size={"height": 352, "width": 352}, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225]
+        ),
+        ["logits"],
+        ["--text", "a red mug"],
+        lambda raw: {"input_ids": raw["input_ids"]},
+        clip_tokenizer,
+    ),
     "segformer-b0": Case(
         lambda: SegformerForSemanticSegmentation(SegformerConfig(num_labels=150)), SegformerImageProcessor, ["logits"]
     ),
@@ -136,7 +161,7 @@ def randomise(model: torch.nn.Module) -> None:
             noise = torch.randn(parameter.shape, generator=random)
             if "norm" in name and name.endswith("weight"):
                 parameter.copy_(1.0 + 0.2 * noise)
-            elif parameter.ndim == 1 or any(part in name for part in ("embed", "token", "rel_pos", "position")):
+            elif parameter.ndim < 2 or any(part in name for part in ("embed", "token", "rel_pos", "position")):
                 parameter.copy_(0.1 * noise)
             else:
                 parameter.copy_(noise / parameter[0].numel() ** 0.5)
@@ -151,6 +176,7 @@ def build(case: Case, folder: Path) -> torch.nn.Module:
     if not (folder / "config.json").exists():
         model.save_pretrained(folder)
         case.processor().save_pretrained(folder)
+        case.files(folder)
     return model
 
 
