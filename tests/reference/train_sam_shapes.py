@@ -244,8 +244,10 @@ def train(steps: int, rate: float, minutes: float, cache: Path, resume: bool) ->
     model = (load() if resume else new_model()).train()
     print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)
     model.shared_image_embedding.positional_embedding.requires_grad_(False)
-    helpers = Helpers()
-    trained = [*helpers.parameters()] + [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # A snapshot has learned what the helpers taught.
+    helpers = None if resume else Helpers()
+    trained = [] if resume else [*helpers.parameters()]
+    trained += [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     schedule = Schedule(optimizer, steps, minutes, warmup=200)
     mean = [2.0, 0.0, 2.0]
@@ -253,9 +255,12 @@ def train(steps: int, rate: float, minutes: float, cache: Path, resume: bool) ->
         last = schedule.advance(step)
         pictures, instances = load_batch(pool, generator)
         embeddings = model.vision_encoder(pictures).last_hidden_state
-        hint, loss, overlap = helpers(model, embeddings, instances), torch.zeros(()), 0.0
-        if schedule.done > HINT_SHARE:
-            loss, overlap = prompted_loss(model, embeddings, instances, sampler, fine=schedule.done > 1 - FINE_SHARE)
+        hint, loss, overlap = torch.zeros(()), torch.zeros(()), 0.0
+        if helpers:
+            hint = helpers(model, embeddings, instances)
+        if resume or schedule.done > HINT_SHARE:
+            fine = resume or schedule.done > 1 - FINE_SHARE
+            loss, overlap = prompted_loss(model, embeddings, instances, sampler, fine)
         optimizer.zero_grad()
         (loss + hint).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -263,7 +268,7 @@ def train(steps: int, rate: float, minutes: float, cache: Path, resume: bool) ->
         mean = [0.98 * old + 0.02 * new for old, new in zip(mean, (loss.item(), overlap, hint.item()))]
         if step % 50 == 0:
             print(f"{step} {schedule.elapsed():.0f} s loss {mean[0]:.4f} IoU {mean[1]:.4f} hint {mean[2]:.4f}", flush=True)
-        if (step % 500 == 499 and schedule.done > HINT_SHARE) or last:
+        if (step % 500 == 499 and (resume or schedule.done > HINT_SHARE)) or last:
             model.eval()
             save(model)
             print(f"{step} IoU {measure(12)}", flush=True)

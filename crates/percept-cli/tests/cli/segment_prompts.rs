@@ -1,13 +1,13 @@
 //! `percept segment` with points and boxes.
 //!
-//! No small SAM that knows shapes was trained yet, so what boxes mean is shown by the model that needs no weights. The SAM
-//! and SAM 2 here learned to draw discs around any point: they show that coordinates go the whole way and back.
+//! A small SAM that knows shapes shows what points and boxes mean, and so does the model that needs no weights. The SAM 2
+//! here learned to draw discs around any point: it shows that coordinates go the whole way and back.
 
 use percept::media::picture;
 use percept::segment::{Mask, Orientation};
 
 use crate::project::{Project, Ran, root};
-use crate::scenes::{Scene, masks_of, scene, scenes, stored_png};
+use crate::scenes::{Scene, deep_png, grey_png, masks_of, scene, scenes, stored_png};
 
 /// The bar of the mean IoU on drawn scenes.
 const GOOD: f64 = 0.9;
@@ -28,6 +28,23 @@ fn grabcut(project: &Project, arguments: &[&str]) -> Vec<Mask> {
     let ran = project.run(&all);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     masks_of(&ran.stdout).into_iter().map(|(_, mask)| mask).collect()
+}
+
+/// The masks of a SAM that was trained on drawn shapes.
+fn shapes(project: &Project, arguments: &[&str]) -> Vec<Mask> {
+    let model = root().join("tests/models/shapes-sam").display().to_string();
+    let mut all = vec!["segment"];
+    all.extend(arguments);
+    all.extend(["--model", model.as_str(), "--precision", "f32", "-f", "json"]);
+    let ran = project.run(&all);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    masks_of(&ran.stdout).into_iter().map(|(_, mask)| mask).collect()
+}
+
+/// A file of prompts: a point inside each shape.
+fn points(scene: &Scene) -> String {
+    let object = |shape: &crate::scenes::Shape| serde_json::json!({ "points": [[shape.point[0], shape.point[1], 1.0]] });
+    serde_json::Value::Array(scene.shapes.iter().map(object).collect()).to_string()
 }
 
 /// A file of prompts: a box around each shape, with some room, and perhaps a point on it.
@@ -59,6 +76,32 @@ fn boxes_give_the_shapes_that_they_mean() {
             let iou = mean_iou(&scene, &grabcut(&project, &["a.png", "--prompts", "prompts.json"]));
             assert!(iou > GOOD, "{}, {points} points: {iou:.3}", scene.name);
         }
+    }
+}
+
+#[test]
+fn points_and_boxes_cut_shapes_out() {
+    let project = Project::new();
+    for scene in scenes() {
+        project.write("a.png", &picture::encode_png(&scene.image()).unwrap());
+        for prompts in [points(&scene), boxes(&scene, 0), boxes(&scene, 1)] {
+            project.write("prompts.json", prompts.as_bytes());
+            let iou = mean_iou(&scene, &shapes(&project, &["a.png", "--prompts", "prompts.json"]));
+            assert!(iou > GOOD, "{}: {iou:.3} for {prompts}", scene.name);
+        }
+    }
+}
+
+#[test]
+fn a_point_means_the_same_however_a_picture_is_stored() {
+    let project = Project::new();
+    let scene = scene("landscape");
+    project.write("prompts.json", points(&scene).as_bytes());
+    let stored = Orientation::all().map(|orientation| stored_png(&scene.image(), orientation));
+    for bytes in stored.into_iter().chain([deep_png(&scene.image()), grey_png(&scene.image())]) {
+        project.write("a.png", &bytes);
+        let iou = mean_iou(&scene, &shapes(&project, &["a.png", "--prompts", "prompts.json"]));
+        assert!(iou > GOOD, "{iou:.3}");
     }
 }
 
