@@ -122,6 +122,12 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// What an earlier run, which this one continues, said of an item.
+    #[error("{message}")]
+    Earlier {
+        /// Its error.
+        message: String,
+    },
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -148,6 +154,7 @@ impl Error {
             Self::MissingFile { present, .. } => Some(format!("it has: {}", present.join(", "))),
             Self::Corrupt { .. } => Some("fetch it again with `percept models pull --force NAME`".into()),
             Self::Device { .. } => Some("use `--device cpu`; `percept doctor` lists what is there".into()),
+            Self::Earlier { .. } => Some("it failed so before; `--retry-failed` tries it again".into()),
             Self::Weights { .. } | Self::Compute { .. } | Self::Interrupted => None,
         }
     }

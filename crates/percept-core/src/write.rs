@@ -53,7 +53,8 @@ fn write_folder(path: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
     };
     fs::create_dir_all(parent)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".percept-").suffix(".part");
+    let prefix = prefix();
+    builder.prefix(&prefix).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     let new = builder.tempdir_in(parent)?;
@@ -94,7 +95,8 @@ fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io
     fs::create_dir_all(folder)?;
 
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".percept-").suffix(".part");
+    let prefix = prefix();
+    builder.prefix(&prefix).suffix(SUFFIX);
     match existing {
         Some(metadata) => builder.permissions(metadata.permissions()),
         None => builder.permissions(default_permissions(folder)?),
@@ -139,7 +141,39 @@ fn default_permissions(folder: &Path) -> io::Result<fs::Permissions> {
     Ok(fs::metadata(folder)?.permissions())
 }
 
-fn hint(error: &io::Error) -> Option<String> {
+const SUFFIX: &str = ".part";
+
+/// How temporary files are called: by machine and process, so that what a killed process left can be told from what
+/// another one is writing.
+fn prefix() -> String {
+    format!(".percept-{}-{}-", machine(), std::process::id())
+}
+
+/// The machine's name as far as it can be part of a file name.
+fn machine() -> &'static str {
+    static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    NAME.get_or_init(|| {
+        let name =
+            fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+        let name = name.unwrap_or_default();
+        name.chars().filter(char::is_ascii_alphanumeric).take(32).collect()
+    })
+}
+
+/// Whether a file or folder is what a process of this machine was writing when it was killed. Known on Linux only.
+pub fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let rest = name.and_then(|name| name.strip_prefix(".percept-")?.strip_suffix(SUFFIX));
+    let Some((whose, rest)) = rest.and_then(|rest| rest.split_once('-')) else { return false };
+    let process = rest.split_once('-').and_then(|(process, _)| process.parse::<u32>().ok());
+    let processes = Path::new("/proc");
+    process.is_some_and(|process| {
+        whose == machine() && processes.join("self").exists() && !processes.join(process.to_string()).exists()
+    })
+}
+
+/// What to do about an error of writing, where there is something.
+pub fn hint(error: &io::Error) -> Option<String> {
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or write to another disk",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
@@ -198,6 +232,20 @@ mod tests {
         assert!(error.hint().unwrap().contains("space"), "{error:?}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["c.txt"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_what_a_dead_process_left_is_left_over() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let of = |process: u32| format!("/x/.percept-{}-{process}-AbC123.part", machine());
+        assert!(is_leftover(Path::new(&of(child.id()))));
+        assert!(!is_leftover(Path::new(&of(std::process::id()))));
+        for other in ["/x/.percept-other.machine-1-A.part", "/x/a.part", "/x/.percept-1.part", "/x/.percept"]
+        {
+            assert!(!is_leftover(Path::new(other)), "{other}");
+        }
     }
 
     #[test]

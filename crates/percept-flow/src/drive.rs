@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use percept_core::{Error, Model, Predicted, Result, Task};
 
+use crate::manifest::{Content, Look};
+
 use crate::guard::guard;
 use crate::{
     Failure, InputSource, Item, Observer, OnFailure, OutputTarget, Plan, RunOptions, Stage, Summary,
@@ -79,7 +81,21 @@ impl Ending<'_> {
 struct Parcel<'a, V> {
     item: &'a Item,
     read_time: Duration,
-    content: Result<V>,
+    /// What the input is, where there is a manifest.
+    print: Option<Content>,
+    /// An item that an earlier run has settled passes by the model; nothing is recorded of it again.
+    settled: bool,
+    /// `None` for what is done already.
+    content: Result<Option<V>>,
+}
+
+impl<'a, V> Parcel<'a, V> {
+    /// The same item with other content.
+    fn with<W>(self, content: impl FnOnce(V) -> Result<W>) -> Parcel<'a, W> {
+        let Self { item, read_time, print, settled, content: old } = self;
+        let content = old.and_then(|old| old.map(content).transpose());
+        Parcel { item, read_time, print, settled, content }
+    }
 }
 
 fn read_all<'a, I, M>(
@@ -95,8 +111,15 @@ fn read_all<'a, I, M>(
         }
         observer.stage(item, Stage::Read);
         let began = Instant::now();
-        let content = guard(|| read(item), |cause| Error::input(item.input.path(), cause));
-        if to_model.send(Parcel { item, read_time: began.elapsed(), content }).is_err() {
+        let look = ending.options.manifest.as_ref().map_or(Look::ToDo(None), |manifest| manifest.look(item));
+        let wrong = |cause| Error::input(item.input.path(), cause);
+        let (settled, print, content) = match look {
+            Look::Kept => (true, None, Ok(None)),
+            Look::Failed(why) => (true, None, Err(Error::Earlier { message: why })),
+            Look::ToDo(print) => (false, print, guard(|| read(item), wrong).map(Some)),
+        };
+        let parcel = Parcel { item, read_time: began.elapsed(), print, settled, content };
+        if to_model.send(parcel).is_err() {
             return;
         }
     }
@@ -119,25 +142,25 @@ fn predict_all<'a, T: Task, M>(
         }
         let mut inputs = Vec::with_capacity(parcels.len());
         let mut waiting = Vec::with_capacity(parcels.len());
-        for Parcel { item, read_time, content } in parcels {
-            let content = content.map(|(input, meta)| {
+        for parcel in parcels {
+            let item = parcel.item;
+            waiting.push(parcel.with(|(input, meta)| {
                 observer.stage(item, Stage::Predict);
                 inputs.push(input);
-                meta
-            });
-            waiting.push(Parcel { item, read_time, content });
+                Ok(meta)
+            }));
         }
         let began = Instant::now();
         let mut outputs = predict_batch(model, &inputs, &ending.options.model).into_iter();
         spent += began.elapsed();
         // The media is the bulk of an item: it goes before the results wait for the writer.
         drop(inputs);
-        for Parcel { item, read_time, content } in waiting {
-            let content = content.and_then(|meta| {
+        for parcel in waiting {
+            let parcel = parcel.with(|meta| {
                 let predicted = outputs.next().expect("predict_batch gives one result an input")?;
                 Ok((meta, predicted))
             });
-            if to_writer.send(Parcel { item, read_time, content }).is_err() {
+            if to_writer.send(parcel).is_err() {
                 return spent;
             }
         }
@@ -190,12 +213,13 @@ fn write_all<M, O>(
         let error = Error::input(path, cause.clone());
         fail(&mut summary, Failure { input: InputSource::Path(path.clone()), error }, ending, observer);
     }
-    for Parcel { item, read_time, content } in from_model {
+    let manifest = ending.options.manifest.as_deref();
+    for Parcel { item, read_time, print, settled, content } in from_model {
         summary.times.read += read_time;
         if summary.stdout_closed {
             continue;
         }
-        let result = content.and_then(|(meta, mut predicted)| {
+        let write = |(meta, mut predicted): (M, Predicted<O>)| {
             if predicted.timings.decode == 0.0 {
                 predicted.timings.decode = read_time.as_secs_f64() * 1e3;
             }
@@ -203,15 +227,37 @@ fn write_all<M, O>(
             observer.stage(item, Stage::Write);
             let began = Instant::now();
             let written = guard(|| write(item, meta, predicted), |cause| output_error(item, cause));
-            summary.times.write += began.elapsed();
-            written.map(|()| timings)
-        });
-        match result {
-            Ok(timings) => {
-                summary.done += 1;
-                observer.finished(item, &timings);
+            let spent = began.elapsed();
+            summary.times.write += spent;
+            written.map(|()| (timings, spent))
+        };
+        let recorded = match content.and_then(|content| content.map(write).transpose()) {
+            Ok(None) => {
+                summary.kept += 1;
+                observer.kept(item);
+                Ok(())
             }
-            Err(error) => settle_error(item, error, &mut summary, ending, observer),
+            Ok(Some((timings, spent))) => {
+                let ms = spent.as_secs_f64() * 1e3;
+                let recorded = manifest.map_or(Ok(()), |manifest| manifest.done(item, print, &timings, ms));
+                if recorded.is_ok() {
+                    summary.done += 1;
+                    observer.finished(item, &timings);
+                }
+                recorded
+            }
+            Err(error) => {
+                let of_item = !settled && !matches!(error, Error::Interrupted);
+                let manifest = manifest.filter(|_| of_item);
+                let recorded = manifest.map_or(Ok(()), |manifest| manifest.failed(item, print, &error));
+                settle_error(item, error, &mut summary, ending, observer);
+                recorded
+            }
+        };
+        // Without its manifest a run would lose what it has done.
+        if let Err(error) = recorded {
+            settle_error(item, error, &mut summary, ending, observer);
+            ending.stop();
         }
     }
     summary

@@ -5,6 +5,8 @@
 //! through a model: one thread reads ahead, the calling thread runs the model, one thread writes, and
 //! at most [`RunOptions::most_in_flight`] items are in memory. A broken item costs itself only.
 //!
+//! A [`Manifest`] has a line for every item that ended; with it a run goes on where another one was killed.
+//!
 //! This crate knows tasks through `percept_core::Task` alone: it never decodes media, never names an
 //! architecture and never prints.
 #![forbid(unsafe_code)]
@@ -12,6 +14,7 @@
 mod drive;
 mod guard;
 mod interrupt;
+mod manifest;
 mod observe;
 mod options;
 mod plan;
@@ -19,6 +22,10 @@ mod summary;
 
 pub use drive::run;
 pub use interrupt::Interrupt;
+pub use manifest::{
+    Content, Identity, InputRecord, MANIFEST_NAME, Manifest, Milliseconds, ModelRecord, OutputRecord,
+    PathRecord, Record, Resume, Status,
+};
 pub use observe::{Observer, Stage};
 pub use options::{OnFailure, RunOptions};
 pub use plan::{

@@ -17,14 +17,17 @@ pub enum Stage {
 
 /// Listens to a run: a progress bar, a log, a manifest.
 ///
-/// [`Observer::stage`] is called from three threads. [`Observer::finished`] and [`Observer::failed`]
-/// come from one thread, in the order of the plan. `()` listens to nothing.
+/// [`Observer::stage`] is called from three threads. [`Observer::finished`], [`Observer::kept`] and
+/// [`Observer::failed`] come from one thread, in the order of the plan. `()` listens to nothing.
 pub trait Observer: Sync {
     /// An item enters a stage.
     fn stage(&self, _item: &Item, _stage: Stage) {}
 
     /// An item is done: its outputs are written.
     fn finished(&self, _item: &Item, _timings: &Timings) {}
+
+    /// An item is done already, by an earlier run.
+    fn kept(&self, _item: &Item) {}
 
     /// An item is given up. The others go on.
     fn failed(&self, _failure: &Failure) {}

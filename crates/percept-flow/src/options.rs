@@ -1,6 +1,8 @@
 //! How a run is done.
 
-use crate::Interrupt;
+use std::sync::Arc;
+
+use crate::{Interrupt, Manifest};
 
 /// What a failed item does to the ones after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct RunOptions {
     pub on_failure: OnFailure,
     /// The flag that ends the run early.
     pub interrupt: Interrupt,
+    /// Where the run is recorded, and what it need not do again.
+    pub manifest: Option<Arc<Manifest>>,
 }
 
 impl RunOptions {

@@ -79,6 +79,8 @@ pub struct Summary {
     pub planned: usize,
     /// Items whose outputs are written.
     pub done: usize,
+    /// Items that an earlier run has done.
+    pub kept: usize,
     /// What failed: first the folders that could not be listed, then items in the order of the plan.
     pub failed: Vec<Failure>,
     /// Whether the user stopped the run. Items that are neither done nor failed were not begun, or

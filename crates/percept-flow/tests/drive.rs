@@ -79,7 +79,7 @@ fn plan(length: usize) -> Plan {
             outputs: vec![OutputTarget::File(format!("{index}.out").into())],
         })
         .collect();
-    Plan { items, unreadable: Vec::new() }
+    Plan { items, ..Plan::default() }
 }
 
 fn read(item: &Item) -> Result<(usize, String)> {

@@ -31,6 +31,20 @@ pub(crate) struct Files {
     /// Leave times out of JSON, so that two runs can be compared byte by byte.
     #[arg(long)]
     pub(crate) no_timings: bool,
+    /// Do only what is missing or changed (input, options, model or output) since the run that wrote the
+    /// manifest; killed runs too.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Like --resume, and try again what failed.
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+    /// Where a line is written for every input that ends. [default: percept-run.jsonl in the folder of the
+    /// outputs]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Print what would be made of what, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// End with the first item that fails.
     #[arg(long)]
     pub(crate) fail_fast: bool,

@@ -24,6 +24,9 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
     let plan = setup::plan(&arguments.files, files, &segment::is_picture, &["segment"])?;
     setup::one_input_for_raw(&arguments.files, &plan)?;
+    if arguments.files.dry_run {
+        return report::plan(&plan);
+    }
     let background = arguments.background.as_deref().map(segment::background).transpose()?;
     let options = Arc::new(SegmentOptions {
         request,
@@ -68,9 +71,21 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
         writer.write(item, &picture, &predicted)?;
         report.written(item)
     };
-    let run_options = setup::run_options(&arguments.files, &loaded.local.id)?;
+    let precision = loaded.model.precision();
+    let parameters = (
+        &options,
+        &formats,
+        &arguments.background,
+        arguments.orientation,
+        arguments.tile,
+        arguments.overlap,
+        precision,
+    );
+    let manifest = setup::manifest::<Task>(&arguments.files, &plan, &loaded.local, &parameters)?;
+    let run_options = setup::run_options(&arguments.files, &loaded.local.id, manifest)?;
     let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
+    setup::conclude(run_options, &plan)?;
     Ok(setup::exit_code(&summary))
 }
 

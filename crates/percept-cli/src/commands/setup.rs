@@ -1,15 +1,15 @@
 //! What every command needs before its work: a runtime, a hub, and a plan's parts.
 
+use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 
-use std::path::Path;
-
 use percept::flow::{
-    Existing, ExitCode, FilesFrom, Format, Interrupt, ListSource, OnFailure, Plan, PlanRequest, RunOptions,
-    Separator, Summary,
+    Existing, ExitCode, FilesFrom, Format, Identity, Interrupt, ListSource, MANIFEST_NAME, Manifest,
+    OnFailure, Plan, PlanRequest, Resume, RunOptions, Separator, Summary,
 };
 use percept::hub::{Hub, HubOptions};
-use percept::{Error, Result, Runtime, TimingsPolicy};
+use percept::{Error, LocalModel, Result, Runtime, Task, TimingsPolicy};
 
 use crate::args::{Compute, Fetching, Files, ProgressChoice};
 use crate::report::Fetch;
@@ -45,7 +45,10 @@ pub(crate) fn plan(
         files_from: files_from(files),
         output: files.output.clone(),
         formats,
-        existing: if files.overwrite { Existing::Replace } else { Existing::Refuse },
+        existing: match files.overwrite || files.resume || files.retry_failed {
+            true => Existing::Replace,
+            false => Existing::Refuse,
+        },
         accept,
         own_outputs,
     })
@@ -70,14 +73,50 @@ pub(crate) fn one_input_for_raw(files: &Files, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Opens the manifest of a run. `parameters` are all that outputs depend on besides inputs, model and program.
+pub(crate) fn manifest<T: Task>(
+    files: &Files,
+    plan: &Plan,
+    local: &LocalModel,
+    parameters: &dyn Debug,
+) -> Result<Option<Arc<Manifest>>> {
+    let resume = match (files.resume, files.retry_failed) {
+        (_, true) => Resume::Failed,
+        (true, false) => Resume::Missing,
+        (false, false) => Resume::Nothing,
+    };
+    let in_folder = || plan.folder.as_ref().map(|folder| folder.join(MANIFEST_NAME));
+    let Some(path) = files.manifest.clone().or_else(in_folder) else {
+        return match resume {
+            Resume::Nothing => Ok(None),
+            _ => Err(Error::Argument {
+                message: "there is no manifest to go on from".into(),
+                hint: Some("name the folder of the outputs with `-o`, or the file with `--manifest`".into()),
+            }),
+        };
+    };
+    let parameters = format!("percept {} {parameters:?}", env!("CARGO_PKG_VERSION"));
+    let identity = Identity::new(T::NAME, &local.id, &local.sha256, &parameters);
+    Manifest::open(&path, identity, resume, plan).map(|manifest| Some(Arc::new(manifest)))
+}
+
+/// Brings the manifest into order behind a run.
+pub(crate) fn conclude(options: RunOptions, plan: &Plan) -> Result<()> {
+    match options.manifest.and_then(Arc::into_inner) {
+        Some(manifest) => manifest.finish(plan),
+        None => Ok(()),
+    }
+}
+
 /// How the run is done; listens for Ctrl-C from now on.
-pub(crate) fn run_options(files: &Files, model: &str) -> Result<RunOptions> {
+pub(crate) fn run_options(files: &Files, model: &str, manifest: Option<Arc<Manifest>>) -> Result<RunOptions> {
     let interrupt = Interrupt::new();
     interrupt.listen()?;
     Ok(RunOptions {
         model: model.to_owned(),
         on_failure: if files.fail_fast { OnFailure::Stop } else { OnFailure::Continue },
         interrupt,
+        manifest,
         ..RunOptions::default()
     })
 }

@@ -19,6 +19,9 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     let formats = formats(arguments);
     let plan = plan(arguments, &formats)?;
     setup::one_input_for_raw(&arguments.files, &plan)?;
+    if arguments.files.dry_run {
+        return report::plan(&plan);
+    }
     let limits = limits(arguments);
     let options = Arc::new(options(arguments, limits)?);
     let runtime = setup::runtime(&arguments.compute)?;
@@ -36,7 +39,9 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     };
     let paths = if writer.live.is_some() { Paths::Silent } else { Paths::Printed };
     let report = BatchReport::new(&arguments.progress, &plan, paths);
-    let run_options = setup::run_options(&arguments.files, &loaded.local.id)?;
+    let parameters = (&options, &formats, limits, loaded.model.precision());
+    let manifest = setup::manifest::<Task>(&arguments.files, &plan, &loaded.local, &parameters)?;
+    let run_options = setup::run_options(&arguments.files, &loaded.local.id, manifest)?;
     let raw_file = arguments.files.raw.as_deref();
     let read = |item: &Item| {
         let (input, info) = transcribe::read(&item.input, &options, writer.listener(&report))?;
@@ -54,6 +59,7 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     };
     let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
+    setup::conclude(run_options, &plan)?;
     Ok(setup::exit_code(&summary))
 }
 

@@ -152,7 +152,7 @@ impl BatchReport {
         if self.style == Style::Json {
             note(
                 &serde_json::json!({
-                    "event": "summary", "planned": summary.planned, "done": summary.done,
+                    "event": "summary", "planned": summary.planned, "done": summary.done, "kept": summary.kept,
                     "failed": summary.failed.len(), "interrupted": summary.interrupted,
                     "seconds": summary.elapsed.as_secs_f64(),
                 })
@@ -163,13 +163,20 @@ impl BatchReport {
         let failed = summary.failed.len();
         if self.total + failed > 1 && (failed > 0 || self.style != Style::Silent) {
             let seconds = summary.elapsed.as_secs_f64();
-            note(&format!("{} of {} done, {failed} failed, {seconds:.1} s", summary.done, summary.planned));
+            let kept = match summary.kept {
+                0 => String::new(),
+                kept => format!(", {kept} done before"),
+            };
+            note(&format!(
+                "{} of {} done{kept}, {failed} failed, {seconds:.1} s",
+                summary.done, summary.planned
+            ));
             for failure in &summary.failed {
                 note(&format!("{} {}", painted("failed:", "31;1"), failure.input.path().display()));
             }
         }
         if summary.interrupted {
-            note("interrupted: what was finished is written; the same command with `-y` starts anew");
+            note("interrupted: what was finished is written; `--resume` goes on, `-y` starts anew");
         }
     }
 }
@@ -195,6 +202,19 @@ impl Observer for BatchReport {
                 timings.model
             );
             self.bar.suspend(|| note(&line));
+        }
+    }
+
+    fn kept(&self, item: &Item) {
+        if !self.bar.counts_seconds {
+            self.bar.bar.inc(1);
+        }
+        if self.style == Style::Json {
+            let value = serde_json::json!({
+                "event": "item", "index": item.index, "total": self.total,
+                "input": item.input.path().to_string_lossy(), "status": "kept",
+            });
+            note(&value.to_string());
         }
     }
 

@@ -6,11 +6,11 @@ mod batch;
 mod fetch;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::ErrorKind;
-use percept::flow::ExitCode;
+use percept::flow::{ExitCode, Item, Plan};
 use percept::{Error, Result};
 use serde::Serialize;
 
@@ -70,6 +70,27 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| Error::argument(format!("the result cannot be written as JSON: {error}")))
+}
+
+/// What a run would make of what: a line an output, with the input, a tab and the output (`-` for standard output).
+pub(crate) fn plan(plan: &Plan) -> Result<ExitCode> {
+    let line = |item: &Item| {
+        let outputs = item.outputs.iter().map(|output| output.path().unwrap_or(Path::new("-")));
+        outputs
+            .map(|output| format!("{}\t{}\n", in_line(item.input.path()), in_line(output)))
+            .collect::<String>()
+    };
+    let done = data(&plan.items.iter().map(line).collect::<String>())?;
+    for (path, cause) in &plan.unreadable {
+        warning(&format!("`{}` cannot be listed: {cause}", path.display()));
+    }
+    Ok(if plan.unreadable.is_empty() { done } else { ExitCode::SomeFailed })
+}
+
+/// A path in one line: quoted where it has line breaks or the like.
+fn in_line(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().any(char::is_control) { format!("{path:?}") } else { text }
 }
 
 /// `75 MB`, `1.62 GB`.

@@ -11,7 +11,10 @@ fn a_folder_is_mirrored() {
     let ran = project.transcribe(&["in", "-o", "out", "-f", "txt,srt"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let written = project.files().into_iter().filter(|file| file.starts_with("out")).collect::<Vec<_>>();
-    assert_eq!(written, ["out/a.srt", "out/a.txt", "out/deep/er/a.srt", "out/deep/er/a.txt"]);
+    assert_eq!(
+        written,
+        ["out/a.srt", "out/a.txt", "out/deep/er/a.srt", "out/deep/er/a.txt", "out/percept-run.jsonl"]
+    );
     assert_eq!(ran.stdout, "out/a.txt\nout/a.srt\nout/deep/er/a.txt\nout/deep/er/a.srt\n");
     assert_eq!(project.read("out/a.txt"), project.read("out/deep/er/a.txt"));
 }

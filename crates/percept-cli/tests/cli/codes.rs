@@ -113,7 +113,13 @@ fn an_interrupted_batch_keeps_what_is_finished_and_exits_130() {
     assert!(killed.success());
     let ran = finish(child.wait_with_output().unwrap());
     assert_eq!(ran.code, 130, "{ran:?}");
-    let done = project.files().into_iter().filter(|file| file.starts_with("out")).collect::<Vec<_>>();
+    let (manifest, done): (Vec<_>, Vec<_>) = project
+        .files()
+        .into_iter()
+        .filter(|file| file.starts_with("out"))
+        .partition(|file| file == "out/percept-run.jsonl");
+    assert_eq!(manifest.len(), 1);
+    assert_eq!(project.read(&manifest[0]).lines().count(), done.len());
     assert!(done.len() >= 3 && done.len() < 200, "{}", done.len());
     assert!(done.iter().all(|file| file.ends_with(".txt")), "{done:?}");
     assert_eq!(ran.stdout.lines().count(), done.len());

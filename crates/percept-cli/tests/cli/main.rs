@@ -8,6 +8,7 @@ mod doctor;
 mod outputs;
 mod project;
 mod real;
+mod resume;
 mod scenes;
 mod segment;
 mod segment_prompts;

@@ -68,7 +68,7 @@ pub(super) fn check(items: &[Item], existing: Existing) -> Result<()> {
         if !there.is_empty() {
             return Err(Error::Argument {
                 message: format!("an output exists already:\n{}", listed(quoted(&there))),
-                hint: Some("`-y` replaces existing files".into()),
+                hint: Some("`--resume` goes on with a run, `-y` replaces existing files".into()),
             });
         }
     }

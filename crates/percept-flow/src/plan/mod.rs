@@ -112,6 +112,8 @@ pub enum Existing {
 pub struct Plan {
     /// The items in the order in which they are done and written.
     pub items: Vec<Item>,
+    /// The folder that outputs go to, where one was named.
+    pub folder: Option<PathBuf>,
     /// Folders and links that could not be listed, and why. [`crate::run`] counts them as failures.
     pub unreadable: Vec<(PathBuf, String)>,
 }
@@ -178,6 +180,10 @@ impl Plan {
         let target = target::Target::new(request, &listing)?;
         let items = name::settle(request, &target, listing.entries)?;
         check::check(&items, request.existing)?;
-        Ok(Self { items, unreadable: listing.unreadable })
+        let folder = match target {
+            target::Target::Folder(path) => Some(path),
+            _ => None,
+        };
+        Ok(Self { items, folder, unreadable: listing.unreadable })
     }
 }

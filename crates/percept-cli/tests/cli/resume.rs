@@ -1,0 +1,140 @@
+//! A run that was killed goes on, and a finished one does only what changed.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use percept::media::picture;
+
+use crate::project::{Project, Ran, root};
+use crate::scenes::scene;
+
+fn command<'a>(model: &'a str, folder: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["segment", "in", "-o", folder, "-f", "json,png,instances", "--no-timings"];
+    all.extend(["--model", model, "--precision", "f32"]);
+    all.extend(more);
+    all
+}
+
+fn model() -> String {
+    root().join("tests/models/shapes-segformer").display().to_string()
+}
+
+fn segment(project: &Project, folder: &str, more: &[&str]) -> Ran {
+    project.run(&command(&model(), folder, more))
+}
+
+/// Pictures in folders, under names that some tools stumble over, and two that are none.
+fn pictures(project: &Project) -> usize {
+    let png = picture::encode_png(&scene("small").image()).unwrap();
+    let names =
+        ["a.png", "b c.png", "d'e\".png", "f\ng.png", "\u{e9}.png", "sub/a.png", "sub/sub/a.PNG", "h.jpg"];
+    for name in names {
+        project.write(&format!("in/{name}"), &png);
+    }
+    project.write("in/broken.png", &png[..100]);
+    project.write("in/empty.png", b"");
+    names.len()
+}
+
+/// What lies below a folder, but for the manifest.
+fn tree(project: &Project, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let files = project.files().into_iter().filter_map(|file| {
+        let name = file.strip_prefix(folder)?.to_owned();
+        let bytes = std::fs::read(project.path(&file)).unwrap();
+        (name != "/percept-run.jsonl").then_some((name, bytes))
+    });
+    files.collect()
+}
+
+fn records(project: &Project, folder: &str) -> Vec<serde_json::Value> {
+    let text = project.read(&format!("{folder}/percept-run.jsonl"));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_as_one_that_is_not() {
+    let project = Project::new();
+    let good = pictures(&project);
+    let whole = segment(&project, "whole", &[]);
+    assert_eq!(whole.code, 1, "{}", whole.stderr);
+    let model = model();
+    for round in 0..12_u64 {
+        let mut child = project
+            .command(&command(&model, "again", &["--resume"]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(40 + round * 37 % 300));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let last = segment(&project, "again", &["--resume"]);
+    assert_eq!(last.code, 1, "{}", last.stderr);
+    assert_eq!(tree(&project, "again"), tree(&project, "whole"));
+    // One line an input, in the order of the plan.
+    let (ours, theirs) = (records(&project, "again"), records(&project, "whole"));
+    let told = |records: &[serde_json::Value]| -> Vec<_> {
+        records.iter().map(|record| (record["input"].clone(), record["status"].clone())).collect()
+    };
+    assert_eq!(told(&ours), told(&theirs));
+    assert_eq!(ours.iter().filter(|record| record["status"] == "done").count(), good);
+    assert_eq!(ours.len(), good + 2);
+}
+
+#[test]
+fn only_what_is_missing_or_changed_is_done_again() {
+    let project = Project::new();
+    let good = pictures(&project);
+    assert_eq!(segment(&project, "out", &[]).code, 1);
+    let before = tree(&project, "out");
+    let resumed = |more: &[&str], done: usize| {
+        let ran = segment(&project, "out", more);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let kept = if done == good { String::new() } else { format!(", {} done before", good - done) };
+        let told = format!("{done} of {} done{kept}, 2 failed", good + 2);
+        assert!(ran.stderr.contains(&told), "{told}: {}", ran.stderr);
+        ran
+    };
+    let ran = resumed(&["--resume"], 0);
+    assert!(ran.stderr.contains("--retry-failed"), "{}", ran.stderr);
+
+    std::fs::remove_file(project.path("out/a.segment.json")).unwrap();
+    project.write("out/b c.segment.png", b"somebody wrote here");
+    std::fs::remove_file(
+        project.path("out/sub/a.segment.instances").read_dir().unwrap().next().unwrap().unwrap().path(),
+    )
+    .unwrap();
+    resumed(&["--resume"], 3);
+    assert_eq!(tree(&project, "out"), before);
+
+    project.write("in/h.jpg", &picture::encode_png(&scene("landscape").image()).unwrap());
+    resumed(&["--resume"], 1);
+    resumed(&["--resume", "--score", "0.2"], good);
+    resumed(&["--resume", "--score", "0.2"], 0);
+
+    // What failed is tried again when it is asked for, or when it changed.
+    project.write("in/empty.png", &picture::encode_png(&scene("small").image()).unwrap());
+    let ran = segment(&project, "out", &["--resume", "--score", "0.2"]);
+    assert!(
+        ran.stderr.contains(&format!("1 of {} done, {good} done before, 1 failed", good + 2)),
+        "{}",
+        ran.stderr
+    );
+    let ran = segment(&project, "out", &["--retry-failed", "--score", "0.2"]);
+    assert_eq!(ran.code, 1);
+    assert!(!ran.stderr.contains("it failed so before"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_manifest_there_is_nothing_to_go_on_from() {
+    let project = Project::new();
+    pictures(&project);
+    let ran = project.run(&["segment", "in/a.png", "--model", &model(), "--resume"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("--manifest"), "{}", ran.stderr);
+    let dry = segment(&project, "out", &["--dry-run"]);
+    assert_eq!((dry.code, dry.stdout.lines().count()), (0, 30), "{}", dry.stdout);
+    assert!(!project.path("out").exists());
+}
