@@ -41,6 +41,7 @@ fn dispatch(command: Command) -> percept::Result<ExitCode> {
         Command::Segment(arguments) => commands::segment::run(&arguments),
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Manifest(arguments) => commands::manifest::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),

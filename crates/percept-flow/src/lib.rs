@@ -23,13 +23,13 @@ mod summary;
 pub use drive::run;
 pub use interrupt::Interrupt;
 pub use manifest::{
-    Content, Identity, InputRecord, MANIFEST_NAME, Manifest, Milliseconds, ModelRecord, OutputRecord,
-    PathRecord, Record, Resume, Status,
+    Content, Identity, InputRecord, MANIFEST_NAME, Manifest, Merged, Milliseconds, ModelRecord, OutputRecord,
+    PathRecord, Record, Resume, Status, merge,
 };
 pub use observe::{Observer, Stage};
 pub use options::{OnFailure, RunOptions};
 pub use plan::{
     Existing, FilesFrom, Format, FormatKind, InputSource, Item, ListSource, Naming, OutputTarget, Plan,
-    PlanRequest, Separator,
+    PlanRequest, Separator, Shard,
 };
 pub use summary::{ExitCode, Failure, StageTimes, Summary};

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Transcribe(Box<TranscribeArguments>),
     /// List, fetch, check and remove models.
     Models(ModelsArguments),
+    /// What runs have recorded.
+    Manifest(ManifestArguments),
     /// Time a model by stages; prints JSON.
     Bench(BenchArguments),
     /// What this machine, this build and the caches are; measures the processor.
@@ -90,6 +92,25 @@ pub(crate) enum ModelsAction {
     Path {
         /// A name of the list, or ORG/REPO[@REV].
         name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ManifestArguments {
+    #[command(subcommand)]
+    pub(crate) action: ManifestAction,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ManifestAction {
+    /// Join the manifests of several runs, such as those of --shard: a line an input, successes first choice.
+    Merge {
+        /// Manifests.
+        #[arg(required = true)]
+        manifests: Vec<PathBuf>,
+        /// Where to write it; standard output when absent.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use percept::flow::Shard;
 use percept::{Device, Precision};
 
 /// What goes in and where it comes out.
@@ -18,6 +19,16 @@ pub(crate) struct Files {
     /// Names in `--files-from` end with a zero byte.
     #[arg(short = '0', long = "null", requires = "files_from")]
     pub(crate) null: bool,
+    /// Of the files in folders only these, such as '*.jpg' or 'raw/**'. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// Of the files in folders none of these. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Do part K of N (1 to N) of all inputs, divided by a hash of their paths; `auto` asks Slurm,
+    /// `auto/N` also an indexed job of Kubernetes. Join the manifests with `percept manifest merge`.
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
     /// A file, a folder, a template ({} path, {/} name, {//} folder, {.} path and {/.} name without
     /// extension), or `-` for standard output. A folder that goes in is mirrored.
     #[arg(short, long, value_name = "PATH", alias = "output-dir")]

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod man;
+pub(crate) mod manifest;
 pub(crate) mod models;
 pub(crate) mod segment;
 pub(crate) mod setup;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use percept::flow::{
     Existing, ExitCode, FilesFrom, Format, Identity, Interrupt, ListSource, MANIFEST_NAME, Manifest,
-    OnFailure, Plan, PlanRequest, Resume, RunOptions, Separator, Summary,
+    OnFailure, Plan, PlanRequest, Resume, RunOptions, Separator, Shard, Summary,
 };
 use percept::hub::{Hub, HubOptions};
 use percept::{Error, LocalModel, Result, Runtime, Task, TimingsPolicy};
@@ -50,6 +50,9 @@ pub(crate) fn plan(
             false => Existing::Refuse,
         },
         accept,
+        include: &files.include,
+        exclude: &files.exclude,
+        shard: files.shard,
         own_outputs,
     })
 }
@@ -85,7 +88,8 @@ pub(crate) fn manifest<T: Task>(
         (true, false) => Resume::Missing,
         (false, false) => Resume::Nothing,
     };
-    let in_folder = || plan.folder.as_ref().map(|folder| folder.join(MANIFEST_NAME));
+    let name = files.shard.map_or(MANIFEST_NAME.to_owned(), Shard::manifest_name);
+    let in_folder = || plan.folder.as_ref().map(|folder| folder.join(name));
     let Some(path) = files.manifest.clone().or_else(in_folder) else {
         return match resume {
             Resume::Nothing => Ok(None),

@@ -1,6 +1,7 @@
 //! A run that was killed goes on, and a finished one does only what changed.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -37,12 +38,14 @@ fn pictures(project: &Project) -> usize {
     names.len()
 }
 
-/// What lies below a folder, but for the manifest.
-fn tree(project: &Project, folder: &str) -> BTreeMap<String, Vec<u8>> {
+/// What lies below a folder, but for the manifest, as digests.
+fn tree(project: &Project, folder: &str) -> BTreeMap<String, u64> {
     let files = project.files().into_iter().filter_map(|file| {
         let name = file.strip_prefix(folder)?.to_owned();
         let bytes = std::fs::read(project.path(&file)).unwrap();
-        (name != "/percept-run.jsonl").then_some((name, bytes))
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        (name != "/percept-run.jsonl").then(|| (name, hasher.finish()))
     });
     files.collect()
 }
@@ -125,6 +128,60 @@ fn only_what_is_missing_or_changed_is_done_again() {
     let ran = segment(&project, "out", &["--retry-failed", "--score", "0.2"]);
     assert_eq!(ran.code, 1);
     assert!(!ran.stderr.contains("it failed so before"), "{}", ran.stderr);
+}
+
+#[test]
+fn every_line_is_what_its_schema_says() {
+    let project = Project::new();
+    pictures(&project);
+    assert_eq!(segment(&project, "out", &[]).code, 1);
+    let schema = std::fs::read_to_string(root().join("docs/schema/run.json")).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    for record in records(&project, "out") {
+        let errors = validator.iter_errors(&record).map(|error| error.to_string()).collect::<Vec<_>>();
+        assert!(errors.is_empty(), "{errors:?} in {record}");
+        assert_eq!(record.get("error").is_some(), record["status"] == "failed");
+    }
+}
+
+#[test]
+fn parts_together_are_the_whole() {
+    let project = Project::new();
+    let good = pictures(&project);
+    assert_eq!(segment(&project, "whole", &[]).code, 1);
+    for part in ["1/3", "2/3", "3/3"] {
+        segment(&project, "parts", &["--shard", part]);
+    }
+    let files = tree(&project, "parts").into_iter().filter(|(name, _)| !name.ends_with(".jsonl"));
+    assert_eq!(files.collect::<BTreeMap<_, _>>(), tree(&project, "whole"));
+    let manifests = ["1", "2", "3"].map(|part| format!("parts/percept-run.{part}-of-3.jsonl"));
+    let mut merge = vec!["manifest", "merge", "-o", "parts/percept-run.jsonl"];
+    merge.extend(manifests.iter().map(String::as_str));
+    let merged = project.run(&merge);
+    assert_eq!(merged.code, 0, "{}", merged.stderr);
+    assert!(merged.stderr.contains(&format!("{} inputs, 2 failed", good + 2)), "{}", merged.stderr);
+    // The joined manifest is one to go on from.
+    let ran = segment(&project, "parts", &["--resume"]);
+    assert!(ran.stderr.contains(&format!("0 of {} done, {good} done before", good + 2)), "{}", ran.stderr);
+}
+
+#[test]
+fn files_in_folders_are_chosen_by_globs() {
+    let project = Project::new();
+    pictures(&project);
+    let planned = |more: &[&str]| {
+        let ran = segment(&project, "out", &[&["--dry-run"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let mut inputs: Vec<String> =
+            ran.stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+        inputs.dedup();
+        inputs
+    };
+    assert_eq!(planned(&["--include", "a.*"]), ["in/a.png", "in/sub/a.png", "in/sub/sub/a.PNG"]);
+    assert_eq!(planned(&["--include", "sub/*"]), ["in/sub/a.png"]);
+    assert_eq!(planned(&["--include", "a.*", "--exclude", "**/sub/**"]), ["in/a.png"]);
+    let wrong = segment(&project, "out", &["--include", "a[", "--dry-run"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! the file is rewritten with one line an input, in the order of the plan.
 
 mod digest;
+mod merge;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use fs2::FileExt;
 use percept_core::{Error, Result, Timings, write};
 
+pub use merge::{Merged, merge};
 pub use record::{
     Content, Identity, InputRecord, Milliseconds, ModelRecord, OutputRecord, PathRecord, Record, Status,
 };
@@ -200,9 +202,7 @@ fn read(mut file: &File) -> io::Result<HashMap<PathRecord, Record>> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
-        if let Ok(record) = serde_json::from_slice::<Record>(&line)
-            && record.schema == record::SCHEMA
-        {
+        if let Some(record) = merge::parse(&line) {
             known.insert(record.input.path.clone(), record);
         }
         line.clear();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use percept_core::{Error, Result};
 
-use super::walk::{self, Found};
+use super::walk::{self, Found, Wanted};
 use super::{FilesFrom, InputSource, ListSource, PlanRequest, Separator, native};
 
 /// An input and where it belongs below an output folder.
@@ -46,7 +46,7 @@ pub(super) fn list(request: &PlanRequest<'_>) -> Result<Listing> {
         }
         names.extend(read_list(from)?.into_iter().map(|path| Named { path, typed: false }));
     }
-    Lister::new(request, &names).list(&names)
+    Lister::new(request, &names)?.list(&names)
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -55,6 +55,7 @@ fn is_stdin(path: &Path) -> bool {
 
 struct Lister<'a> {
     request: &'a PlanRequest<'a>,
+    wanted: Wanted,
     /// Whether several folders are given, so that each keeps its name below `-o`.
     several_folders: bool,
     /// The folder of `-o`, where it exists: it holds outputs, so no walk enters it.
@@ -64,14 +65,15 @@ struct Lister<'a> {
 }
 
 impl<'a> Lister<'a> {
-    fn new(request: &'a PlanRequest<'a>, names: &[Named]) -> Self {
-        Self {
+    fn new(request: &'a PlanRequest<'a>, names: &[Named]) -> Result<Self> {
+        Ok(Self {
             request,
+            wanted: Wanted::new(request)?,
             several_folders: names.iter().filter(|name| name.path.is_dir()).count() > 1,
             except: request.output.as_ref().and_then(|path| fs::canonicalize(path).ok()),
             seen: HashSet::new(),
             listing: Listing::default(),
-        }
+        })
     }
 
     fn list(mut self, names: &[Named]) -> Result<Listing> {
@@ -117,7 +119,11 @@ impl<'a> Lister<'a> {
 
     fn folder(&mut self, root: &Path) {
         let request = self.request;
-        let accept = |path: &Path| !is_own_output(path, request.own_outputs) && (request.accept)(path);
+        let accept = |path: &Path| {
+            !is_own_output(path, request.own_outputs)
+                && (request.accept)(path)
+                && self.wanted.fits(path.strip_prefix(root).unwrap_or(path))
+        };
         let found = walk::folder(root, self.except.as_deref(), &accept);
         let base = if self.several_folders { own_name(root) } else { PathBuf::new() };
         self.found(found, |path| {

@@ -8,6 +8,7 @@ mod list;
 mod name;
 mod native;
 mod output;
+mod shard;
 mod target;
 mod template;
 mod walk;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use percept_core::{Error, Result};
 
 pub use output::OutputTarget;
+pub use shard::Shard;
 
 /// What was typed, as far as inputs and outputs go.
 pub struct PlanRequest<'a> {
@@ -34,6 +36,13 @@ pub struct PlanRequest<'a> {
     /// Whether a file that was found in a folder is this task's media. Files that were named are
     /// always taken.
     pub accept: &'a dyn Fn(&Path) -> bool,
+    /// Of the files that are found in folders, only those that fit one of these globs, where there are any. A glob with
+    /// a slash is for the path below the folder, one without for the name.
+    pub include: &'a [String],
+    /// And none that fits one of these.
+    pub exclude: &'a [String],
+    /// The part that is to be done; names are settled for all.
+    pub shard: Option<Shard>,
     /// Tasks whose outputs (`STEM.TASK.EXT`) are left out where they are found in a folder.
     pub own_outputs: &'a [&'a str],
 }
@@ -179,11 +188,16 @@ impl Plan {
         let listing = list::list(request)?;
         let target = target::Target::new(request, &listing)?;
         let items = name::settle(request, &target, listing.entries)?;
-        check::check(&items, request.existing)?;
         let folder = match target {
             target::Target::Folder(path) => Some(path),
             _ => None,
         };
-        Ok(Self { items, folder, unreadable: listing.unreadable })
+        let plan = Self { items, folder, unreadable: listing.unreadable };
+        let plan = match request.shard {
+            Some(shard) => plan.part(shard),
+            None => plan,
+        };
+        check::check(&plan.items, request.existing)?;
+        Ok(plan)
     }
 }

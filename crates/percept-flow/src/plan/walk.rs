@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use percept_core::{Error, Result};
 use walkdir::{DirEntry, WalkDir};
+
+use super::PlanRequest;
 
 /// The files below a folder.
 #[derive(Debug, Default)]
@@ -13,6 +16,40 @@ pub(super) struct Found {
     pub(super) files: Vec<PathBuf>,
     /// What could not be listed, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
+}
+
+/// Which of the files in folders are wanted, by their names.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+impl Wanted {
+    pub(super) fn new(request: &PlanRequest<'_>) -> Result<Self> {
+        let include = (!request.include.is_empty()).then(|| globs(request.include)).transpose()?;
+        Ok(Self { include, exclude: globs(request.exclude)? })
+    }
+
+    /// Of a path below its folder.
+    pub(super) fn fits(&self, path: &Path) -> bool {
+        self.include.as_ref().is_none_or(|globs| globs.is_match(path)) && !self.exclude.is_match(path)
+    }
+}
+
+/// A glob without a slash is for names at any depth.
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let wrong = |pattern: &str, why: globset::Error| Error::Argument {
+        message: format!("`{pattern}` is no glob: {}", why.kind()),
+        hint: Some("such as '*.jpg', 'raw/**' or '**/tmp/*'".into()),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let whole = if pattern.contains('/') { pattern.clone() } else { format!("**/{pattern}") };
+        let glob = GlobBuilder::new(whole.trim_start_matches('/')).literal_separator(true).build();
+        set.add(glob.map_err(|why| wrong(pattern, why))?);
+    }
+    set.build().map_err(|why| wrong(&patterns.join("`, `"), why))
 }
 
 /// Lists the files below `root` that `accept` takes. Hidden files and folders are left out; so is

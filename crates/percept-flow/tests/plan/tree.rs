@@ -56,6 +56,9 @@ impl Tree {
             formats: formats.iter().map(|extension| format(extension)).collect(),
             existing: Existing::Refuse,
             accept: &accept,
+            include: &[],
+            exclude: &[],
+            shard: None,
             own_outputs: &["segment", "depth"],
         };
         change(&mut request);
