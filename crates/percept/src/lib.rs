@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod collect;
 mod envelope;
 mod load;
 pub mod segment;
@@ -36,5 +37,6 @@ pub use percept_hub as hub;
 pub use percept_media as media;
 
 pub use build::Build;
+pub use collect::{Collection, collect};
 pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};

@@ -4,7 +4,7 @@ mod segment;
 mod shared;
 mod transcribe;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -112,6 +112,30 @@ pub(crate) enum ManifestAction {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Write the results of a whole run into one file, from what the run wrote for each input.
+    Export {
+        /// Manifests, or folders that hold one.
+        #[arg(required = true)]
+        manifests: Vec<PathBuf>,
+        /// jsonl needs a run with `-f json`, csv and tsv too, coco one with `-f coco`.
+        #[arg(short, long, value_enum)]
+        format: ExportFormat,
+        /// Where to write it; standard output when absent.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A result a line.
+    Jsonl,
+    /// A row an instance or a segment of speech.
+    Csv,
+    /// The same with tabs.
+    Tsv,
+    /// One COCO file.
+    Coco,
 }
 
 #[derive(Args)]

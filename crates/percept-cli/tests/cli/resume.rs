@@ -145,6 +145,54 @@ fn every_line_is_what_its_schema_says() {
 }
 
 #[test]
+fn a_whole_run_becomes_one_file() {
+    let project = Project::new();
+    let good = pictures(&project);
+    let mut run = command("", "out", &[]);
+    let model = model();
+    for argument in &mut run {
+        *argument = match *argument {
+            "" => &model,
+            "json,png,instances" => "json,coco",
+            other => other,
+        };
+    }
+    assert_eq!(project.run(&run).code, 1);
+    let export = |format: &str| {
+        let ran = project.run(&["manifest", "export", "out", "-f", format]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("results of {good} inputs, 2 failed")), "{}", ran.stderr);
+        ran.stdout
+    };
+    let lines: Vec<serde_json::Value> =
+        export("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), good);
+    let instances: usize =
+        lines.iter().map(|line| line["result"]["instances"].as_array().unwrap().len()).sum();
+
+    let csv = export("csv");
+    assert!(csv.starts_with("input,instance,class,score,left,top,right,bottom,area\n"), "{csv}");
+    // A name with a line break is quoted, as is one with quotes.
+    assert!(csv.contains("\n\"in/f\ng.png\",1,") && csv.contains("\n\"in/d'e\"\".png\",1,"), "{csv}");
+    assert_eq!(export("tsv").lines().count(), 1 + instances + instances / good, "one name has two lines");
+
+    let coco: serde_json::Value = serde_json::from_str(&export("coco")).unwrap();
+    let (images, annotations) = (coco["images"].as_array().unwrap(), coco["annotations"].as_array().unwrap());
+    assert_eq!((images.len(), annotations.len()), (good, instances));
+    for (index, annotation) in annotations.iter().enumerate() {
+        assert_eq!(annotation["id"], index + 1);
+        assert!(images.iter().any(|image| image["id"] == annotation["image_id"]));
+        let categories = coco["categories"].as_array().unwrap();
+        assert_eq!(categories.iter().filter(|one| one["id"] == annotation["category_id"]).count(), 1);
+    }
+    let missing = segment(&project, "other", &["--include", "a.*"]);
+    assert_eq!(missing.code, 0, "{}", missing.stderr);
+    let ran = project.run(&["manifest", "export", "other", "-f", "coco"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("-f coco"), "{}", ran.stderr);
+}
+
+#[test]
 fn parts_together_are_the_whole() {
     let project = Project::new();
     let good = pictures(&project);

@@ -13,6 +13,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The bytes of hex; `None` where it is none.
+#[cfg(unix)]
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
 /// SHA-256 of a text, in hex.
 pub(super) fn of_text(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))

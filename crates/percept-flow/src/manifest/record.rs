@@ -1,6 +1,6 @@
 //! A line of the manifest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use percept_core::Timings;
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,16 @@ impl PathRecord {
         let whole = path.to_str().is_some();
         let bytes = (!whole).then(|| super::digest::hex(path.as_os_str().as_encoded_bytes()));
         Self { path: text.into_owned(), path_bytes: bytes }
+    }
+
+    /// The path. Where it is no UTF-8 that is known on Unix only; elsewhere it is what people see.
+    pub fn to_path(&self) -> PathBuf {
+        #[cfg(unix)]
+        if let Some(bytes) = self.path_bytes.as_deref().and_then(super::digest::unhex) {
+            use std::os::unix::ffi::OsStringExt;
+            return std::ffi::OsString::from_vec(bytes).into();
+        }
+        PathBuf::from(&self.path)
     }
 }
 

@@ -111,5 +111,7 @@ fn paths_that_are_no_text_keep_their_bytes() {
         [b"a\xff", b"a\xfe"].map(|bytes| PathRecord::of(Path::new(std::ffi::OsStr::from_bytes(bytes))));
     assert_eq!(one.path, other.path);
     assert_ne!(one, other);
+    assert_eq!(one.to_path().as_os_str().as_bytes(), b"a\xff");
+    assert_eq!(PathRecord::of(Path::new("a b")).to_path(), Path::new("a b"));
     assert_eq!(PathRecord::of(Path::new("a b")).path_bytes, None);
 }
