@@ -123,6 +123,8 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// Bytes as GPT-2 writes them: `Ġ` is a space, and `Ã©` the two bytes of `é`.
@@ -132,11 +134,13 @@ mod tests {
         "model": {"type": "BPE", "vocab": {"a": 0, "\u0120caf": 1, "Ã©": 2, "\"": 3}, "merges": ["a b"]}}"#;
 
     fn read(text: &str) -> Option<Pieces> {
-        let folder =
-            std::env::temp_dir().join(format!("percept-pieces-{}-{}", std::process::id(), text.len()));
-        std::fs::write(&folder, text).unwrap();
-        let pieces = Pieces::read(&folder);
-        std::fs::remove_file(&folder).unwrap();
+        // Tests of one process run side by side.
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let file = std::env::temp_dir().join(format!("percept-pieces-{}-{number}", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let pieces = Pieces::read(&file);
+        std::fs::remove_file(&file).unwrap();
         pieces
     }
 
