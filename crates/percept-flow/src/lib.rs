@@ -2,8 +2,9 @@
 //!
 //! One file, a folder and a stream on stdin all take this road. [`Plan::new`] turns what was typed into
 //! a list of items with settled output names, or refuses before anything runs. [`run`] takes the plan
-//! through a model: one thread reads ahead, the calling thread runs the model, one thread writes, and
-//! at most [`RunOptions::most_in_flight`] items are in memory. A broken item costs itself only.
+//! through a model: [`RunOptions::jobs`] threads read ahead, as many run the model, as many write, and
+//! at most [`RunOptions::most_in_flight`] items are in memory. A broken item costs itself only. [`serve`] does the same
+//! with items that come one by one.
 //!
 //! A [`Manifest`] has a line for every item that ended; with it a run goes on where another one was killed.
 //!
@@ -20,13 +21,13 @@ mod options;
 mod plan;
 mod summary;
 
-pub use drive::run;
+pub use drive::{run, serve};
 pub use interrupt::Interrupt;
 pub use manifest::{
     Content, Identity, InputRecord, MANIFEST_NAME, Manifest, Merged, Milliseconds, ModelRecord, OutputRecord,
     PathRecord, Record, Resume, Status, merge,
 };
-pub use observe::{Observer, Stage};
+pub use observe::{ItemTimes, Observer, Stage};
 pub use options::{OnFailure, RunOptions};
 pub use plan::{
     Existing, FilesFrom, Format, FormatKind, InputSource, Item, ListSource, Naming, OutputTarget, Plan,

@@ -1,5 +1,6 @@
 //! How a run is done.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use crate::{Interrupt, Manifest};
@@ -14,15 +15,17 @@ pub enum OnFailure {
     Stop,
 }
 
-/// How a run is done. The default leaves the sizes to the model.
-#[derive(Clone, Debug, Default)]
+/// How a run is done. The default is one item after the other, in batches as the model likes them.
+#[derive(Clone, Debug)]
 pub struct RunOptions {
     /// The model's name, for errors.
     pub model: String,
     /// Inputs handed to the model at once; `Model::batch` when absent.
     pub batch: Option<usize>,
-    /// Decoded items that may wait for the model; as many as a batch when absent.
-    pub read_ahead: Option<usize>,
+    /// Batches that each stage (reading, the model, writing) works on at once.
+    pub jobs: NonZero<usize>,
+    /// Threads of computation that the jobs share, where there are several; as many as rayon's pool has when absent.
+    pub threads: Option<usize>,
     /// What a failed item does to the ones after it.
     pub on_failure: OnFailure,
     /// The flag that ends the run early.
@@ -31,22 +34,32 @@ pub struct RunOptions {
     pub manifest: Option<Arc<Manifest>>,
 }
 
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            batch: None,
+            jobs: NonZero::<usize>::MIN,
+            threads: None,
+            on_failure: OnFailure::default(),
+            interrupt: Interrupt::new(),
+            manifest: None,
+        }
+    }
+}
+
 impl RunOptions {
+    /// Reading, the model, writing.
+    pub(crate) const STAGES: usize = 3;
+
     /// The batch that is used with a model that likes `preferred`. At least 1.
     pub(crate) fn batch_size(&self, preferred: usize) -> usize {
         self.batch.unwrap_or(preferred).max(1)
     }
 
-    /// The read-ahead that is used beside batches of `batch`. At least 1.
-    pub(crate) fn read_ahead_size(&self, batch: usize) -> usize {
-        self.read_ahead.unwrap_or(batch).max(1)
-    }
-
     /// The most items that are decoded but not yet written, for a model whose `Model::batch` is
-    /// `preferred`: those read ahead, a batch in the model, a batch waiting to be written, one being
-    /// written.
+    /// `preferred`: a batch in each stage of each job.
     pub fn most_in_flight(&self, preferred: usize) -> usize {
-        let batch = self.batch_size(preferred);
-        self.read_ahead_size(batch) + 2 * batch + 1
+        Self::STAGES * self.jobs.get() * self.batch_size(preferred)
     }
 }

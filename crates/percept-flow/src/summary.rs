@@ -54,6 +54,8 @@ impl From<ExitCode> for process::ExitCode {
 /// An input that could not be done.
 #[derive(Debug)]
 pub struct Failure {
+    /// Of the item; a folder that could not be listed is none.
+    pub index: Option<usize>,
     /// The input; for a folder that could not be listed, the folder.
     pub input: InputSource,
     /// Why.
@@ -115,7 +117,7 @@ mod tests {
     fn exit_codes_are_those_of_the_manual() {
         let mut summary = Summary { done: 3, ..Summary::default() };
         assert_eq!(summary.exit_code().code(), 0);
-        summary.failed.push(Failure { input: InputSource::Stdin, error: Error::argument("x") });
+        summary.failed.push(Failure { index: None, input: InputSource::Stdin, error: Error::argument("x") });
         assert_eq!(summary.exit_code().code(), 1);
         summary.interrupted = true;
         assert_eq!(summary.exit_code().code(), 130);

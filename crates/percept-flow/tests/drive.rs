@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashSet;
+use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use percept_core::transcribe::Transcript;
 use percept_core::{Error, Model, Precision, Predicted, Prediction, RawTensor, Result, Task, Timings};
 use percept_flow::{
-    Failure, InputSource, Interrupt, Item, Observer, OnFailure, OutputTarget, Plan, RunOptions, Stage,
-    Summary, run,
+    Failure, InputSource, Interrupt, Item, ItemTimes, Observer, OnFailure, OutputTarget, Plan, RunOptions,
+    Stage, Summary, run, serve,
 };
 
 enum Double {}
@@ -90,16 +91,16 @@ fn read(item: &Item) -> Result<(usize, String)> {
 fn written(
     model: &Doubler,
     plan: &Plan,
-    read: impl Fn(&Item) -> Result<(usize, String)> + Send,
+    read: impl Fn(&Item) -> Result<(usize, String)> + Sync,
     options: &RunOptions,
 ) -> (Vec<(usize, String, usize)>, Summary) {
-    let mut written = Vec::new();
+    let written = Mutex::new(Vec::new());
     let write = |item: &Item, meta: String, predicted: Predicted<Doubled>| {
-        written.push((item.index, meta, predicted.output.0));
+        written.lock().unwrap().push((item.index, meta, predicted.output.0));
         Ok(())
     };
     let summary = run(model, plan, read, write, options, &());
-    (written, summary)
+    (written.into_inner().unwrap(), summary)
 }
 
 fn expected(indices: impl IntoIterator<Item = usize>) -> Vec<(usize, String, usize)> {
@@ -112,18 +113,21 @@ fn failed(summary: &Summary) -> Vec<(String, String)> {
 }
 
 #[test]
-fn results_are_written_in_the_order_of_the_plan_with_their_own_meta() {
+fn every_result_is_written_with_its_own_meta_and_by_one_job_in_order() {
     for batch in [1, 3, 8, 100] {
-        for read_ahead in [None, Some(1), Some(50)] {
-            let options = RunOptions { read_ahead, ..RunOptions::default() };
+        for jobs in [1, 2, 7, 50] {
+            let options = RunOptions { jobs: NonZero::new(jobs).unwrap(), ..RunOptions::default() };
             let slow_start = |item: &Item| {
                 if item.index == 0 {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 read(item)
             };
-            let (written, summary) = written(&doubler(batch), &plan(20), slow_start, &options);
-            assert_eq!(written, expected(0..20), "batch {batch}, read ahead {read_ahead:?}");
+            let (mut written, summary) = written(&doubler(batch), &plan(20), slow_start, &options);
+            if jobs > 1 {
+                written.sort();
+            }
+            assert_eq!(written, expected(0..20), "batch {batch}, jobs {jobs}");
             assert_eq!((summary.planned, summary.done, summary.failed.len()), (20, 20, 0));
             assert_eq!(summary.exit_code().code(), 0);
         }
@@ -197,12 +201,12 @@ fn an_answer_too_few_never_shifts_the_others() {
 
 #[test]
 fn a_result_that_cannot_be_written_costs_itself_only() {
-    let mut count = 0;
+    let count = AtomicUsize::new(0);
     let write = |item: &Item, _: String, _: Predicted<Doubled>| match item.index {
         1 => Err(Error::Output { path: "1.out".into(), cause: "disk full".into(), hint: None }),
         2 => panic!("writer fell over"),
         _ => {
-            count += 1;
+            count.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
     };
@@ -218,7 +222,7 @@ fn a_result_that_cannot_be_written_costs_itself_only() {
             ),
         ]
     );
-    assert_eq!(count, 3);
+    assert_eq!(count.into_inner(), 3);
 }
 
 #[test]
@@ -253,14 +257,17 @@ fn a_slow_writer_bounds_what_is_in_memory() {
         drop(counted);
         Ok(())
     };
-    let options = RunOptions { batch: Some(3), read_ahead: Some(4), ..RunOptions::default() };
-    let summary = run(&doubler(1), &plan(60), read, write, &options, &());
-    assert_eq!(summary.done, 60);
-    let bound = options.most_in_flight(1);
-    assert_eq!(bound, 4 + 3 + 3 + 1);
-    let most = most.into_inner();
-    assert!(most <= bound, "{most} in flight");
-    assert!(most > 4, "nothing overlapped: {most} in flight");
+    for jobs in [1, 2] {
+        let options =
+            RunOptions { batch: Some(3), jobs: NonZero::new(jobs).unwrap(), ..RunOptions::default() };
+        let summary = run(&doubler(1), &plan(60), read, write, &options, &());
+        assert_eq!(summary.done, 60);
+        let bound = options.most_in_flight(1);
+        assert_eq!(bound, 3 * 3 * jobs);
+        let most = most.swap(0, Ordering::SeqCst);
+        assert!(most <= bound, "{most} in flight");
+        assert!(most > 3 * jobs, "nothing overlapped: {most} in flight");
+    }
 }
 
 #[test]
@@ -274,10 +281,9 @@ fn reading_overlaps_with_writing() {
         }
         Ok((item.index, ()))
     };
-    let mut first = true;
     let told = Mutex::new(told);
-    let write = |_: &Item, (): (), _: Predicted<Doubled>| {
-        if std::mem::take(&mut first) {
+    let write = |item: &Item, (): (), _: Predicted<Doubled>| {
+        if item.index == 0 {
             told.lock().unwrap().recv_timeout(Duration::from_secs(20)).expect("no overlap");
         }
         Ok(())
@@ -294,12 +300,12 @@ fn an_interrupt_finishes_what_has_begun_and_begins_nothing() {
         reads.fetch_add(1, Ordering::SeqCst);
         read(item)
     };
-    let mut done = Vec::new();
+    let done = Mutex::new(Vec::new());
     let write = |item: &Item, _: String, _: Predicted<Doubled>| {
         if item.index == 2 {
             interrupt.press();
         }
-        done.push(item.index);
+        done.lock().unwrap().push(item.index);
         Ok(())
     };
     let options = RunOptions { interrupt: interrupt.clone(), ..RunOptions::default() };
@@ -307,6 +313,7 @@ fn an_interrupt_finishes_what_has_begun_and_begins_nothing() {
     assert!(summary.interrupted);
     assert_eq!(summary.exit_code().code(), 130);
     assert!(summary.failed.is_empty());
+    let done = done.into_inner().unwrap();
     assert_eq!(summary.done, done.len());
     assert_eq!(done, (0..done.len()).collect::<Vec<_>>());
     assert!((3..=7).contains(&done.len()), "{}", done.len());
@@ -372,9 +379,10 @@ impl Observer for Log {
     fn stage(&self, item: &Item, stage: Stage) {
         self.0.lock().unwrap().push(format!("{} {stage:?}", item.index));
     }
-    fn finished(&self, item: &Item, timings: &Timings) {
-        assert!(timings.decode > 0.0, "the driver measures what the model leaves open");
+    fn finished(&self, item: &Item, times: &ItemTimes) -> Result<()> {
+        assert!(times.timings.decode > 0.0, "the driver measures what the model leaves open");
         self.0.lock().unwrap().push(format!("{} finished", item.index));
+        Ok(())
     }
     fn failed(&self, failure: &Failure) {
         self.0.lock().unwrap().push(format!("{} failed", failure.input.path().display()));
@@ -398,4 +406,87 @@ fn an_empty_plan_is_done() {
     let (written, summary) = written(&doubler(4), &plan(0), read, &RunOptions::default());
     assert!(written.is_empty());
     assert_eq!(summary.exit_code().code(), 0);
+}
+
+fn jobs(count: usize) -> RunOptions {
+    RunOptions { jobs: NonZero::new(count).unwrap(), ..RunOptions::default() }
+}
+
+#[test]
+fn a_slow_item_holds_up_nobody_but_is_told_of_in_its_turn() {
+    // The first item is done when all others are, or this never ends.
+    let others = AtomicUsize::new(0);
+    let write = |item: &Item, _: String, _: Predicted<Doubled>| {
+        if item.index > 0 {
+            others.fetch_add(1, Ordering::SeqCst);
+            return Ok(());
+        }
+        let began = std::time::Instant::now();
+        while others.load(Ordering::SeqCst) < 99 && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    };
+    let log = Log::default();
+    let summary = run(&doubler(1), &plan(100), read, write, &jobs(2), &log);
+    assert_eq!((summary.done, others.into_inner()), (100, 99));
+    let log = log.0.into_inner().unwrap();
+    let index = |line: &String| line.strip_suffix(" finished")?.parse::<usize>().ok();
+    assert_eq!(log.iter().filter_map(index).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_goes_to_stdout_goes_in_order() {
+    let mut plan = plan(200);
+    for item in &mut plan.items {
+        item.outputs = vec![OutputTarget::Stdout];
+    }
+    let uneven = |item: &Item| {
+        std::thread::sleep(Duration::from_micros((item.index as u64 * 7919) % 400));
+        read(item)
+    };
+    let (written, summary) = written(&doubler(1), &plan, uneven, &jobs(4));
+    assert_eq!(written, expected(0..200));
+    assert_eq!(summary.done, 200);
+}
+
+#[test]
+fn with_several_jobs_an_interrupt_loses_nothing_that_has_begun() {
+    for at in 0..20 {
+        let interrupt = Interrupt::new();
+        let options = RunOptions { interrupt: interrupt.clone(), ..jobs(3) };
+        let begun = AtomicUsize::new(0);
+        let write = |item: &Item, _: String, _: Predicted<Doubled>| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            if item.index == at {
+                interrupt.press();
+            }
+            Ok(())
+        };
+        let summary = run(&doubler(2), &plan(1000), read, write, &options, &());
+        assert!(summary.interrupted);
+        assert_eq!(summary.done, begun.into_inner());
+        assert!(summary.done > at && summary.done <= at + 1 + options.most_in_flight(2), "{}", summary.done);
+    }
+}
+
+#[test]
+fn an_answer_comes_before_the_next_question() {
+    // Each question is asked when the one before it is answered, or this never ends.
+    let (answered, wait) = std::sync::mpsc::channel();
+    let questions = (0..50).map(move |index| {
+        if index > 0 {
+            let answer: usize = wait.recv_timeout(Duration::from_secs(20)).expect("no answer");
+            assert_eq!(answer, 2 * (index - 1));
+        }
+        plan(index + 1).items.remove(index)
+    });
+    let answered = Mutex::new(answered);
+    let write = |_: &Item, _: String, predicted: Predicted<Doubled>| {
+        // Behind the last question nobody listens.
+        let _ = answered.lock().unwrap().send(predicted.output.0);
+        Ok(())
+    };
+    let summary = serve(&doubler(8), questions, read, write, &jobs(3), &());
+    assert_eq!((summary.done, summary.failed.len()), (50, 0));
 }

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
-pub(crate) use shared::{Compute, Fetching, Files, ProgressChoice, ProgressStyle};
+pub(crate) use shared::{AutoOr, Compute, Fetching, Files, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
 /// Perception in one program: image to mask and speech to text, from any published checkpoint, offline if you like.
@@ -29,6 +29,12 @@ pub(crate) enum Command {
     Segment(Box<SegmentArguments>),
     /// Speech to text and subtitles.
     Transcribe(Box<TranscribeArguments>),
+    /// Answer requests on standard input, one a line, with results on standard output; models stay loaded.
+    ///
+    /// A request is a path as a JSON string, or {"path": PATH, "id": ANYTHING}. An answer is a line with the same `id`,
+    /// and `result` (what `-f json` would write) or `error`. Answers come in the order of the requests.
+    #[command(subcommand)]
+    Worker(WorkerTask),
     /// List, fetch, check and remove models.
     Models(ModelsArguments),
     /// What runs have recorded.
@@ -41,6 +47,16 @@ pub(crate) enum Command {
     Completions(CompletionsArguments),
     /// Print the manual page.
     Man,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum WorkerTask {
+    /// Image to mask.
+    #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
+    Segment(Box<SegmentArguments>),
+    /// Speech to text.
+    #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
+    Transcribe(Box<TranscribeArguments>),
 }
 
 #[derive(Args)]

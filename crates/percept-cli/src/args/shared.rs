@@ -1,6 +1,7 @@
 //! Options that every task has.
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -11,7 +12,7 @@ use percept::{Device, Precision};
 #[derive(Args)]
 pub(crate) struct Files {
     /// Files, folders (all their files, at any depth), globs, or `-` for standard input.
-    #[arg(value_name = "INPUT", required_unless_present = "files_from")]
+    #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
     /// Read further inputs from a file, one a line; `-` is standard input.
     #[arg(long, value_name = "FILE")]
@@ -34,7 +35,7 @@ pub(crate) struct Files {
     #[arg(short, long, value_name = "PATH", alias = "output-dir")]
     pub(crate) output: Option<OsString>,
     /// Replace outputs that are there already.
-    #[arg(short = 'y', long)]
+    #[arg(short = 'y', long, visible_alias = "force")]
     pub(crate) overwrite: bool,
     /// Also write the prepared input and the raw outputs of the network, as safetensors.
     #[arg(long, value_name = "FILE")]
@@ -56,9 +57,30 @@ pub(crate) struct Files {
     /// Print what would be made of what, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Inputs that are worked on at once, which share the threads; `auto` is up to 4. Results are the same.
+    #[arg(short, long, value_name = "N", default_value = "auto", value_parser = auto_or_number)]
+    pub(crate) jobs: AutoOr,
+    /// Inputs that go through the network together where their shapes allow it; `auto` leaves it to the model.
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = auto_or_number)]
+    pub(crate) batch: AutoOr,
     /// End with the first item that fails.
     #[arg(long)]
     pub(crate) fail_fast: bool,
+}
+
+/// A number, or the program's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AutoOr {
+    Auto,
+    Number(NonZero<usize>),
+}
+
+fn auto_or_number(text: &str) -> Result<AutoOr, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(AutoOr::Auto),
+        Ok(number) => Ok(AutoOr::Number(number)),
+        Err(_) => Err("it is a number from 1, or auto".into()),
+    }
 }
 
 /// Where and how the network runs.

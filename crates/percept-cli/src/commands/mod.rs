@@ -6,6 +6,8 @@ pub(crate) mod doctor;
 pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;
+pub(crate) mod road;
 pub(crate) mod segment;
 pub(crate) mod setup;
 pub(crate) mod transcribe;
+pub(crate) mod worker;

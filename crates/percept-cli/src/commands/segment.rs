@@ -1,20 +1,22 @@
 //! `percept segment`: a picture to masks, the way that every task takes (docs/architecture.md).
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 
-use percept::flow::{self, ExitCode, Item};
+use percept::flow::{self, ExitCode, Item, Plan};
 use percept::media::picture::{PictureInfo, PictureLimits};
-use percept::media::raw;
 use percept::segment::{
     self, Answers, Background, Candidates, EverythingOptions, Format, Image, InputCard, ObjectPrompt,
-    Rendered, SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
+    Rendered, SegmentInput, SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
 };
 use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
+use serde::Serialize;
 
-use super::setup;
+use super::road::{Road, Work};
+use super::{setup, worker};
 use crate::args::{KindChoice, OrientationChoice, SegmentArguments};
 use crate::report::{self, BatchReport, Paths};
 
@@ -23,10 +25,39 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let formats = formats(arguments, &request);
     let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
     let plan = setup::plan(&arguments.files, files, &segment::is_picture, &["segment"])?;
-    setup::one_input_for_raw(&arguments.files, &plan)?;
     if arguments.files.dry_run {
         return report::plan(&plan);
     }
+    let report = BatchReport::new(&arguments.progress, &plan, Paths::Printed);
+    prepared(arguments, request, formats, &report, |road, work| {
+        let parameters = (
+            &work.options,
+            &work.formats,
+            &arguments.background,
+            arguments.orientation,
+            arguments.tile,
+            arguments.overlap,
+        );
+        road.run(&plan, &parameters, work)
+    })
+}
+
+/// `percept worker segment`.
+pub(crate) fn serve(arguments: &SegmentArguments) -> Result<ExitCode> {
+    worker::check(&arguments.files)?;
+    let request = request(arguments)?;
+    let report = BatchReport::new(&arguments.progress, &Plan::default(), Paths::Silent);
+    prepared(arguments, request, vec![Format::Json], &report, |road, work| road.serve(work))
+}
+
+/// Loads what was asked for and goes on with it.
+fn prepared(
+    arguments: &SegmentArguments,
+    request: SegmentRequest,
+    formats: Vec<Format>,
+    report: &BatchReport,
+    go: impl FnOnce(&Road<'_, Task>, &Pictures<'_>) -> Result<ExitCode>,
+) -> Result<ExitCode> {
     let background = arguments.background.as_deref().map(segment::background).transpose()?;
     let options = Arc::new(SegmentOptions {
         request,
@@ -44,49 +75,21 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     // Never dropped: the process ends with the command, and the system takes memory back faster than it is
     // given back piece by piece.
     let loaded = ManuallyDrop::new(segment::load(&hub, model, &options.request, tiles, &runtime)?);
-    let writer = Writer {
-        formats: &formats,
+    let work = Pictures {
+        options,
+        formats,
         background,
         standing: match arguments.orientation {
             OrientationChoice::Displayed => Standing::Displayed,
             OrientationChoice::Stored => Standing::Stored,
         },
+        limits: PictureLimits { max_pixels: u64::from(arguments.max_pixels) * 1_000_000 },
         model: ModelCard::new(&loaded),
         run: RunCard::new(&runtime, loaded.model.precision(), 0),
         timings: setup::timings(&arguments.files),
+        report,
     };
-    let report = BatchReport::new(&arguments.progress, &plan, Paths::Printed);
-    let limits = PictureLimits { max_pixels: u64::from(arguments.max_pixels) * 1_000_000 };
-    let raw_file = arguments.files.raw.as_deref();
-    let read = |item: &Item| {
-        let (input, info) = segment::read(&item.input, &options, limits)?;
-        if let Some(path) = raw_file {
-            raw::write(path, &loaded.model.raw(&input)?)?;
-        }
-        let picture = Picture { image: input.image.clone(), info };
-        Ok((input, picture))
-    };
-    let write = |item: &Item, picture: Picture, predicted: Predicted<Segmentation>| {
-        report.warnings(item, &picture.info.warnings);
-        writer.write(item, &picture, &predicted)?;
-        report.written(item)
-    };
-    let precision = loaded.model.precision();
-    let parameters = (
-        &options,
-        &formats,
-        &arguments.background,
-        arguments.orientation,
-        arguments.tile,
-        arguments.overlap,
-        precision,
-    );
-    let manifest = setup::manifest::<Task>(&arguments.files, &plan, &loaded.local, &parameters)?;
-    let run_options = setup::run_options(&arguments.files, &loaded.local.id, manifest)?;
-    let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
-    report.finish(&summary);
-    setup::conclude(run_options, &plan)?;
-    Ok(setup::exit_code(&summary))
+    go(&Road { files: &arguments.files, loaded: &loaded, runtime: &runtime, report }, &work)
 }
 
 fn request(arguments: &SegmentArguments) -> Result<SegmentRequest> {
@@ -211,26 +214,34 @@ struct Picture {
     info: PictureInfo,
 }
 
-struct Writer<'a> {
-    formats: &'a [Format],
+struct Pictures<'a> {
+    options: Arc<SegmentOptions>,
+    formats: Vec<Format>,
     background: Option<Background>,
     standing: Standing,
+    limits: PictureLimits,
     model: ModelCard,
     run: RunCard,
     timings: TimingsPolicy,
+    report: &'a BatchReport,
 }
 
-impl Writer<'_> {
+impl Work<Task> for Pictures<'_> {
+    type Meta = Picture;
+
+    fn read(&self, item: &Item) -> Result<(SegmentInput, Picture)> {
+        let (input, info) = segment::read(&item.input, &self.options, self.limits)?;
+        let picture = Picture { image: input.image.clone(), info };
+        Ok((input, picture))
+    }
+
     fn write(&self, item: &Item, picture: &Picture, predicted: &Predicted<Segmentation>) -> Result<()> {
-        let name = item.input.path().file_name().unwrap_or(OsStr::new("stdin")).to_string_lossy();
-        let orientation = picture.info.orientation;
-        let answers = Answers::new(&predicted.output, &picture.image, &name, orientation, self.standing);
+        self.report.warnings(item, &picture.info.warnings);
+        let name = file_name(item);
+        let answers = self.answers(&name, picture, predicted);
         for (format, target) in self.formats.iter().zip(&item.outputs) {
             if *format == Format::Json {
-                let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-                let card = InputCard::new(&item.input, &picture.info);
-                let record = answers.record(self.formats);
-                let envelope = Envelope::new::<Task>(card, &self.model, &self.run, timings, record);
+                let envelope = self.card(item, picture, predicted, &answers);
                 target.write(report::json(&envelope)?.as_bytes())?;
                 continue;
             }
@@ -240,5 +251,42 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    fn envelope(
+        &self,
+        item: &Item,
+        picture: &Picture,
+        predicted: &Predicted<Segmentation>,
+    ) -> Result<String> {
+        let name = file_name(item);
+        report::json_line(&self.card(item, picture, predicted, &self.answers(&name, picture, predicted)))
+    }
+}
+
+fn file_name(item: &Item) -> Cow<'_, str> {
+    item.input.path().file_name().unwrap_or(OsStr::new("stdin")).to_string_lossy()
+}
+
+impl Pictures<'_> {
+    fn answers<'a>(
+        &self,
+        name: &'a str,
+        picture: &'a Picture,
+        predicted: &'a Predicted<Segmentation>,
+    ) -> Answers<'a> {
+        Answers::new(&predicted.output, &picture.image, name, picture.info.orientation, self.standing)
+    }
+
+    fn card<'a>(
+        &'a self,
+        item: &Item,
+        picture: &'a Picture,
+        predicted: &Predicted<Segmentation>,
+        answers: &Answers<'_>,
+    ) -> impl Serialize + use<'a> {
+        let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
+        let card = InputCard::new(&item.input, &picture.info);
+        Envelope::new::<Task>(card, &self.model, &self.run, timings, answers.record(&self.formats))
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percept::flow::{
-    Existing, ExitCode, FilesFrom, Format, Identity, Interrupt, ListSource, MANIFEST_NAME, Manifest,
-    OnFailure, Plan, PlanRequest, Resume, RunOptions, Separator, Shard, Summary,
+    Existing, ExitCode, FilesFrom, Format, Identity, Interrupt, ListSource, MANIFEST_NAME, Manifest, Plan,
+    PlanRequest, Resume, RunOptions, Separator, Shard, Summary,
 };
 use percept::hub::{Hub, HubOptions};
 use percept::{Error, LocalModel, Result, Runtime, Task, TimingsPolicy};
@@ -40,7 +40,7 @@ pub(crate) fn plan(
     accept: &dyn Fn(&Path) -> bool,
     own_outputs: &[&str],
 ) -> Result<Plan> {
-    Plan::new(&PlanRequest {
+    let plan = Plan::new(&PlanRequest {
         inputs: files.inputs.clone(),
         files_from: files_from(files),
         output: files.output.clone(),
@@ -54,7 +54,9 @@ pub(crate) fn plan(
         exclude: &files.exclude,
         shard: files.shard,
         own_outputs,
-    })
+    })?;
+    one_input_for_raw(files, &plan)?;
+    Ok(plan)
 }
 
 /// Where further inputs are listed.
@@ -66,7 +68,7 @@ fn files_from(files: &Files) -> Option<FilesFrom> {
 }
 
 /// `--raw` names one file.
-pub(crate) fn one_input_for_raw(files: &Files, plan: &Plan) -> Result<()> {
+fn one_input_for_raw(files: &Files, plan: &Plan) -> Result<()> {
     if files.raw.is_some() && plan.items.len() != 1 {
         return Err(Error::Argument {
             message: format!("--raw writes one file, and there are {} inputs", plan.items.len()),
@@ -112,17 +114,11 @@ pub(crate) fn conclude(options: RunOptions, plan: &Plan) -> Result<()> {
     }
 }
 
-/// How the run is done; listens for Ctrl-C from now on.
-pub(crate) fn run_options(files: &Files, model: &str, manifest: Option<Arc<Manifest>>) -> Result<RunOptions> {
+/// The flag that Ctrl-C presses from now on.
+pub(crate) fn interrupt() -> Result<Interrupt> {
     let interrupt = Interrupt::new();
     interrupt.listen()?;
-    Ok(RunOptions {
-        model: model.to_owned(),
-        on_failure: if files.fail_fast { OnFailure::Stop } else { OnFailure::Continue },
-        interrupt,
-        manifest,
-        ..RunOptions::default()
-    })
+    Ok(interrupt)
 }
 
 /// Whether results tell how long they took.

@@ -3,25 +3,49 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use percept::flow::{self, ExitCode, InputSource, Item, Naming, OutputTarget, Plan};
-use percept::media::raw;
+use percept::flow::{self, ExitCode, Item, Naming, OutputTarget, Plan};
 use percept::media::sound::SoundInfo;
 use percept::transcribe::{
-    self, CueLimits, Format, Goal, InputCard, LiveSegments, Task, TranscribeOptions, Transcript,
+    self, CueLimits, Format, Goal, InputCard, LiveSegments, Task, TranscribeInput, TranscribeOptions,
+    Transcript,
 };
 use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
+use serde::Serialize;
 
-use super::setup;
+use super::road::{Road, Work};
+use super::{setup, worker};
 use crate::args::{FormatChoice, TaskChoice, TranscribeArguments};
 use crate::report::{self, BatchReport, LiveText, Paths};
 
 pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     let formats = formats(arguments);
     let plan = plan(arguments, &formats)?;
-    setup::one_input_for_raw(&arguments.files, &plan)?;
     if arguments.files.dry_run {
         return report::plan(&plan);
     }
+    let live = live_text(&plan, &formats);
+    let paths = if live.is_some() { Paths::Silent } else { Paths::Printed };
+    let report = BatchReport::new(&arguments.progress, &plan, paths);
+    prepared(arguments, formats, live, &report, |road, work| {
+        road.run(&plan, &(&work.options, &work.formats, work.limits), work)
+    })
+}
+
+/// `percept worker transcribe`.
+pub(crate) fn serve(arguments: &TranscribeArguments) -> Result<ExitCode> {
+    worker::check(&arguments.files)?;
+    let report = BatchReport::new(&arguments.progress, &Plan::default(), Paths::Silent);
+    prepared(arguments, vec![FormatChoice::Json], None, &report, |road, work| road.serve(work))
+}
+
+/// Loads what was asked for and goes on with it.
+fn prepared(
+    arguments: &TranscribeArguments,
+    formats: Vec<FormatChoice>,
+    live: Option<Arc<LiveText>>,
+    report: &BatchReport,
+    go: impl FnOnce(&Road<'_, Task>, &Recordings<'_>) -> Result<ExitCode>,
+) -> Result<ExitCode> {
     let limits = limits(arguments);
     let options = Arc::new(options(arguments, limits)?);
     let runtime = setup::runtime(&arguments.compute)?;
@@ -29,38 +53,17 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     // Never dropped: the process ends with the command, and the system takes memory back faster than it is
     // given back piece by piece.
     let loaded = ManuallyDrop::new(transcribe::load(&hub, arguments.model.as_deref(), &runtime)?);
-    let writer = Writer {
-        formats: &formats,
+    let work = Recordings {
+        formats,
         limits,
         model: ModelCard::new(&loaded),
         run: RunCard::new(&runtime, loaded.model.precision(), options.seed),
+        options,
         timings: setup::timings(&arguments.files),
-        live: live_text(&plan, &formats),
+        live,
+        report,
     };
-    let paths = if writer.live.is_some() { Paths::Silent } else { Paths::Printed };
-    let report = BatchReport::new(&arguments.progress, &plan, paths);
-    let parameters = (&options, &formats, limits, loaded.model.precision());
-    let manifest = setup::manifest::<Task>(&arguments.files, &plan, &loaded.local, &parameters)?;
-    let run_options = setup::run_options(&arguments.files, &loaded.local.id, manifest)?;
-    let raw_file = arguments.files.raw.as_deref();
-    let read = |item: &Item| {
-        let (input, info) = transcribe::read(&item.input, &options, writer.listener(&report))?;
-        report.duration(item, info.duration);
-        // The raw tensors are of the sound as it is, whatever the transcript leaves out.
-        if let Some(path) = raw_file {
-            raw::write(path, &loaded.model.raw(&input)?)?;
-        }
-        Ok((input, info))
-    };
-    let write = |item: &Item, info: SoundInfo, predicted: Predicted<Transcript>| {
-        report.warnings(item, &info.warnings);
-        writer.write(item, &info, &predicted)?;
-        report.written(item)
-    };
-    let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
-    report.finish(&summary);
-    setup::conclude(run_options, &plan)?;
-    Ok(setup::exit_code(&summary))
+    go(&Road { files: &arguments.files, loaded: &loaded, runtime: &runtime, report }, &work)
 }
 
 /// What to write, in order; the extension of `-o` decides where nothing is said.
@@ -148,18 +151,49 @@ fn live_text(plan: &Plan, formats: &[FormatChoice]) -> Option<Arc<LiveText>> {
     (alone && formats == [FormatChoice::Txt]).then(|| Arc::new(LiveText::default()))
 }
 
-struct Writer<'a> {
-    formats: &'a [FormatChoice],
+struct Recordings<'a> {
+    options: Arc<TranscribeOptions>,
+    formats: Vec<FormatChoice>,
     limits: CueLimits,
     model: ModelCard,
     run: RunCard,
     timings: TimingsPolicy,
     live: Option<Arc<LiveText>>,
+    report: &'a BatchReport,
 }
 
-impl Writer<'_> {
-    fn listener(&self, report: &BatchReport) -> Option<LiveSegments> {
-        let (live, bar) = (self.live.clone(), report.bar());
+impl Work<Task> for Recordings<'_> {
+    type Meta = SoundInfo;
+
+    fn read(&self, item: &Item) -> Result<(TranscribeInput, SoundInfo)> {
+        let (input, info) = transcribe::read(&item.input, &self.options, self.listener())?;
+        self.report.duration(item, info.duration);
+        Ok((input, info))
+    }
+
+    fn write(&self, item: &Item, info: &SoundInfo, predicted: &Predicted<Transcript>) -> Result<()> {
+        self.report.warnings(item, &info.warnings);
+        if let Some(live) = &self.live {
+            return live.finish();
+        }
+        for (format, target) in self.formats.iter().zip(&item.outputs) {
+            let text = match Format::ALL.iter().find(|(name, _)| *name == format.name()) {
+                Some((_, format)) => format.render(&predicted.output, self.limits),
+                None => report::json(&self.card(item, info, predicted))?,
+            };
+            target.write(text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn envelope(&self, item: &Item, info: &SoundInfo, predicted: &Predicted<Transcript>) -> Result<String> {
+        report::json_line(&self.card(item, info, predicted))
+    }
+}
+
+impl Recordings<'_> {
+    fn listener(&self) -> Option<LiveSegments> {
+        let (live, bar) = (self.live.clone(), self.report.bar());
         Some(Arc::new(move |segment| {
             bar.position(segment.end);
             if let Some(live) = &live {
@@ -168,29 +202,14 @@ impl Writer<'_> {
         }))
     }
 
-    fn write(&self, item: &Item, info: &SoundInfo, predicted: &Predicted<Transcript>) -> Result<()> {
-        if let Some(live) = &self.live {
-            return live.finish();
-        }
-        for (format, target) in self.formats.iter().zip(&item.outputs) {
-            let text = match Format::ALL.iter().find(|(name, _)| *name == format.name()) {
-                Some((_, format)) => format.render(&predicted.output, self.limits),
-                None => self.json(&item.input, info, predicted)?,
-            };
-            target.write(text.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn json(
-        &self,
-        input: &InputSource,
-        info: &SoundInfo,
-        predicted: &Predicted<Transcript>,
-    ) -> Result<String> {
+    fn card<'a>(
+        &'a self,
+        item: &Item,
+        info: &'a SoundInfo,
+        predicted: &'a Predicted<Transcript>,
+    ) -> impl Serialize + use<'a> {
         let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-        let card = InputCard::new(input, info);
-        let envelope = Envelope::new::<Task>(card, &self.model, &self.run, timings, &predicted.output);
-        report::json(&envelope)
+        let card = InputCard::new(&item.input, info);
+        Envelope::new::<Task>(card, &self.model, &self.run, timings, &predicted.output)
     }
 }

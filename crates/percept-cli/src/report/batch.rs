@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
-use percept::flow::{Failure, Item, Observer, OutputTarget, Plan, Summary};
-use percept::{Result, Timings};
+use percept::Result;
+use percept::flow::{Failure, Item, ItemTimes, Observer, OutputTarget, Plan, Summary};
 
 use super::{data, explained, note, painted, warning};
 use crate::args::{ProgressChoice, ProgressStyle};
@@ -54,6 +57,7 @@ pub(crate) struct BatchReport {
     /// Whether an output goes to standard output.
     stdout_is_data: bool,
     bar: Bar,
+    sums: Mutex<Sums>,
 }
 
 /// The bar of a run: over the seconds of one recording, or over many items.
@@ -84,7 +88,7 @@ impl BatchReport {
         let bar = ProgressBar::hidden();
         let template = match total {
             1 => "{bar:24} {pos}/{len} s {eta}",
-            _ => "{bar:24} {pos}/{len} {per_sec} {eta} {msg}",
+            _ => "{bar:24} {pos}/{len} {per_sec} {eta} left {msg}",
         };
         bar.set_style(BarStyle::with_template(template).unwrap_or_else(|_| BarStyle::default_bar()));
         bar.set_length(total as u64);
@@ -100,6 +104,7 @@ impl BatchReport {
             paths,
             stdout_is_data,
             bar: Bar { bar, counts_seconds: total == 1 },
+            sums: Mutex::default(),
         }
     }
 
@@ -129,7 +134,7 @@ impl BatchReport {
     }
 
     /// Prints the paths of an item's outputs.
-    pub(crate) fn written(&self, item: &Item) -> Result<()> {
+    fn written(&self, item: &Item) -> Result<()> {
         if self.paths == Paths::Silent {
             return Ok(());
         }
@@ -181,18 +186,78 @@ impl BatchReport {
     }
 }
 
-impl Observer for BatchReport {
-    fn finished(&self, item: &Item, timings: &Timings) {
+impl BatchReport {
+    /// One more has ended.
+    fn step(&self, times: &ItemTimes, failed: usize) {
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.add(times);
+        sums.failed += failed;
         if !self.bar.counts_seconds {
+            self.bar.bar.set_message(sums.message());
             self.bar.bar.inc(1);
         }
-        let path = item.input.path();
+    }
+
+    /// An item's line of JSON.
+    fn event(&self, index: Option<usize>, input: &Path, status: &str, more: serde_json::Value) {
+        let mut value = serde_json::json!({
+            "event": "item", "index": index, "total": self.total, "input": input.to_string_lossy(), "status": status,
+        });
+        if let (Some(value), serde_json::Value::Object(more)) = (value.as_object_mut(), more) {
+            value.extend(more);
+        }
+        note(&value.to_string());
+    }
+}
+
+/// Where the time went so far, and what failed.
+#[derive(Default)]
+struct Sums {
+    stages: [Duration; 3],
+    failed: usize,
+}
+
+impl Sums {
+    const NAMES: [&'static str; 3] = ["reading", "model", "writing"];
+
+    fn add(&mut self, times: &ItemTimes) {
+        let timings = &times.timings;
+        let model =
+            Duration::from_secs_f64((timings.prepare + timings.model + timings.finish).max(0.0) / 1e3);
+        for (sum, time) in self.stages.iter_mut().zip([times.read, model, times.write]) {
+            *sum += time;
+        }
+    }
+
+    /// The stage that takes the most, and its share in percent.
+    fn bottleneck(&self) -> Option<(&'static str, f64)> {
+        let all: Duration = self.stages.iter().sum();
+        let most = (0..self.stages.len()).max_by_key(|stage| self.stages[*stage])?;
+        (!all.is_zero())
+            .then(|| (Self::NAMES[most], 100.0 * self.stages[most].as_secs_f64() / all.as_secs_f64()))
+    }
+
+    fn message(&self) -> String {
+        let failed = if self.failed == 0 { String::new() } else { format!("{} failed, ", self.failed) };
+        match self.bottleneck() {
+            Some((stage, share)) => format!("{failed}{stage} {share:.0} %"),
+            None => failed,
+        }
+    }
+}
+
+impl Observer for BatchReport {
+    fn finished(&self, item: &Item, times: &ItemTimes) -> Result<()> {
+        self.step(times, 0);
+        let (path, timings) = (item.input.path(), &times.timings);
         if self.style == Style::Json {
-            let value = serde_json::json!({
-                "event": "item", "index": item.index, "total": self.total, "input": path.to_string_lossy(),
-                "status": "done", "decode_ms": timings.decode, "model_ms": timings.model,
+            let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+            let bottleneck = self.sums.lock().unwrap_or_else(PoisonError::into_inner).bottleneck();
+            let more = serde_json::json!({
+                "decode_ms": timings.decode, "model_ms": timings.model, "write_ms": milliseconds(times.write),
+                "bottleneck": bottleneck.map(|(stage, _)| stage),
             });
-            note(&value.to_string());
+            self.event(Some(item.index), path, "done", more);
         } else if self.verbose {
             let line = format!(
                 "{}: decode {:.0} ms, prepare {:.0} ms, model {:.0} ms",
@@ -203,31 +268,21 @@ impl Observer for BatchReport {
             );
             self.bar.suspend(|| note(&line));
         }
+        self.written(item)
     }
 
     fn kept(&self, item: &Item) {
-        if !self.bar.counts_seconds {
-            self.bar.bar.inc(1);
-        }
+        self.step(&ItemTimes::default(), 0);
         if self.style == Style::Json {
-            let value = serde_json::json!({
-                "event": "item", "index": item.index, "total": self.total,
-                "input": item.input.path().to_string_lossy(), "status": "kept",
-            });
-            note(&value.to_string());
+            self.event(Some(item.index), item.input.path(), "kept", serde_json::Value::Null);
         }
     }
 
     fn failed(&self, failure: &Failure) {
-        if !self.bar.counts_seconds {
-            self.bar.bar.inc(1);
-        }
+        self.step(&ItemTimes::default(), 1);
         if self.style == Style::Json {
-            let value = serde_json::json!({
-                "event": "item", "total": self.total, "input": failure.input.path().to_string_lossy(),
-                "status": "failed", "error": failure.error.chain(), "hint": failure.error.hint(),
-            });
-            note(&value.to_string());
+            let more = serde_json::json!({ "error": failure.error.chain(), "hint": failure.error.hint() });
+            self.event(failure.index, failure.input.path(), "failed", more);
         } else {
             self.bar.suspend(|| note(&explained(&failure.error)));
         }

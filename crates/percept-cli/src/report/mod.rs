@@ -67,9 +67,22 @@ fn stdout_error(error: io::Error) -> Error {
 
 /// Pretty JSON with a closing newline.
 pub(crate) fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|error| Error::argument(format!("the result cannot be written as JSON: {error}")))
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(not_json)
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::argument(format!("the result cannot be written as JSON: {error}"))
+}
+
+/// JSON in one line, without its end.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(not_json)
+}
+
+/// A line on standard output, at once. Unlike with [`data`], a reader that has gone away is an error: it ends the run.
+pub(crate) fn line(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(stdout_error)
 }
 
 /// What a run would make of what: a line an output, with the input, a tab and the output (`-` for standard output).

@@ -6,18 +6,20 @@
 //! the file is rewritten with one line an input, in the order of the plan.
 
 mod digest;
+mod index;
 mod merge;
 mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fs2::FileExt;
+use index::Index;
 use percept_core::{Error, Result, Timings, write};
 
 pub use merge::{Merged, merge};
@@ -49,7 +51,7 @@ pub struct Manifest {
     file: Mutex<File>,
     identity: Identity,
     resume: Resume,
-    known: HashMap<PathRecord, Record>,
+    known: Index,
 }
 
 /// What is to be done with an item.
@@ -91,7 +93,7 @@ impl Manifest {
                 hint: Some("wait until it ends, or write to another folder".into()),
             });
         }
-        let known = read(&file).map_err(failed)?;
+        let known = Index::of(&file).map_err(failed)?;
         end_line(&mut file).map_err(failed)?;
         remove_leftovers(plan).map_err(failed)?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(file), identity, resume, known })
@@ -104,11 +106,13 @@ impl Manifest {
         if self.resume == Resume::Nothing {
             return Look::ToDo(content);
         }
-        let same = |record: &&Record| record.identity == self.identity && record.input.content == content;
-        match self.known.get(&PathRecord::of(path)).filter(same) {
-            Some(Record { status: Status::Done, outputs, .. }) if self.stand(item, outputs) => Look::Kept,
+        let same = |record: &Record| record.identity == self.identity && record.input.content == content;
+        // A manifest that cannot be read back knows nothing.
+        let known = self.known.get(&self.file(), &PathRecord::of(path)).ok().flatten();
+        match known.filter(same) {
+            Some(Record { status: Status::Done, outputs, .. }) if self.stand(item, &outputs) => Look::Kept,
             Some(Record { status: Status::Failed, error, .. }) if self.resume == Resume::Missing => {
-                Look::Failed(error.clone().unwrap_or_default())
+                Look::Failed(error.unwrap_or_default())
             }
             _ => Look::ToDo(content),
         }
@@ -164,8 +168,11 @@ impl Manifest {
     fn append(&self, record: Record) -> Result<()> {
         let mut line = serde_json::to_string(&record).map_err(|cause| error(&self.path, cause.into()))?;
         line.push('\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(line.as_bytes()).map_err(|cause| error(&self.path, cause))
+        self.file().write_all(line.as_bytes()).map_err(|cause| error(&self.path, cause))
+    }
+
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rewrites the file with the last line of each input: those of the plan in its order, then all others by path.
@@ -173,19 +180,14 @@ impl Manifest {
     /// # Errors
     /// `Error::Output`; all lines are in the file as it was.
     pub fn finish(self, plan: &Plan) -> Result<()> {
-        let file = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut all = read(&file).map_err(|cause| error(&self.path, cause))?;
+        let failed = |cause| error(&self.path, cause);
+        let file = self.file();
+        let mut index = Index::of(&file).map_err(failed)?;
         let planned = plan.items.iter().map(|item| PathRecord::of(item.input.path()));
-        let mut lines: Vec<Record> = planned.filter_map(|path| all.remove(&path)).collect();
-        let mut others: Vec<Record> = all.into_values().collect();
-        others.sort_by(|a, b| a.input.path.cmp(&b.input.path));
-        lines.extend(others);
+        let mut lines: Vec<_> = planned.filter_map(|path| index.remove(&path)).collect();
+        lines.extend(index.rest(&file).map_err(failed)?);
         write::atomic_with(&self.path, |writer| {
-            for record in &lines {
-                serde_json::to_writer(&mut *writer, record)?;
-                writer.write_all(b"\n")?;
-            }
-            Ok(())
+            lines.iter().try_for_each(|line| writer.write_all(&index::text(&file, *line)?))
         })
     }
 }
@@ -193,21 +195,6 @@ impl Manifest {
 fn error(path: &Path, cause: io::Error) -> Error {
     let hint = write::hint(&cause);
     Error::Output { path: path.to_owned(), cause: cause.into(), hint }
-}
-
-/// The last record of each input. Lines that are none, as the last of a killed run may be, are passed over.
-fn read(mut file: &File) -> io::Result<HashMap<PathRecord, Record>> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut known = HashMap::new();
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        if let Some(record) = merge::parse(&line) {
-            known.insert(record.input.path.clone(), record);
-        }
-        line.clear();
-    }
-    Ok(known)
 }
 
 /// Ends a line that was cut off, so that the next one stands for itself.
