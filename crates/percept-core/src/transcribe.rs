@@ -30,6 +30,49 @@ pub struct TranscribeInput {
     pub options: Arc<TranscribeOptions>,
     /// Called with every segment as soon as it is final.
     pub live: Option<LiveSegments>,
+    /// Where the way through the recording is kept, so that another run can go on from there.
+    pub steps: Option<Arc<dyn Steps>>,
+}
+
+impl TranscribeInput {
+    /// A recording that nobody listens to meanwhile.
+    pub fn new(sound: Sound, options: Arc<TranscribeOptions>) -> Self {
+        Self { sound, options, live: None, steps: None }
+    }
+}
+
+/// The way through a long recording, step by step.
+pub trait Steps: Send + Sync {
+    /// The steps that an earlier run of the same model with the same options made of the same recording, in order.
+    fn known(&self) -> Vec<Step>;
+
+    /// Another step is made. What cannot be kept costs a later run time, not this one its result.
+    fn keep(&self, step: &Step);
+}
+
+/// What decoding one window has added to a transcript, and where the next begins.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Start of the stretch of speech that the window lies in, in seconds.
+    pub speech: f64,
+    /// Start of the next window in that stretch, in seconds.
+    pub next: f64,
+    /// New segments.
+    pub segments: Vec<Segment>,
+    /// New dropped spans.
+    pub dropped: Vec<DroppedSpan>,
+    /// New text, untrimmed.
+    pub text: String,
+    /// New tokens of the text.
+    pub tokens: Vec<u32>,
+    /// Tokens of the whole text before this index are no prompt.
+    pub prompt_from: usize,
+    /// End of the last word that was aligned, in seconds.
+    pub last_word_end: f64,
+    /// The language so far.
+    pub language: Option<String>,
+    /// Its probability.
+    pub language_probability: Option<f32>,
 }
 
 /// A listener for segments as they are decoded.

@@ -25,7 +25,7 @@ pub use drive::{run, serve};
 pub use interrupt::Interrupt;
 pub use manifest::{
     Content, Identity, InputRecord, MANIFEST_NAME, Manifest, Merged, Milliseconds, ModelRecord, OutputRecord,
-    PathRecord, Record, Resume, Status, merge,
+    Partial, PathRecord, Record, Resume, Status, merge,
 };
 pub use observe::{ItemTimes, Observer, Stage};
 pub use options::{OnFailure, RunOptions};

@@ -8,7 +8,7 @@
 //! let hub = hub::Hub::new(hub::HubOptions::from_env());
 //! let whisper = transcribe::load(&hub, Some("whisper-tiny.en"), &Runtime::default())?;
 //! let (sound, _) = media::sound::read(media::sound::SoundSource::Path("talk.mp3".into()))?;
-//! let input = TranscribeInput { sound, options: TranscribeOptions::default().into(), live: None };
+//! let input = TranscribeInput::new(sound, TranscribeOptions::default().into());
 //! for predicted in whisper.model.predict(&[input])? {
 //!     println!("{}", predicted.output.text);
 //! }

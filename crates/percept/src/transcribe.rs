@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use percept_core::{Result, Runtime, Transcribe};
-use percept_flow::InputSource;
+use percept_flow::{InputSource, Manifest, Partial};
 use percept_hub::Hub;
 use percept_media::sound::{self, SoundInfo, SoundSource};
 use serde::Serialize;
 
 pub use percept_core::transcribe::{
-    DropReason, DroppedSpan, Goal, LiveSegments, Segment, Sound, TranscribeInput, TranscribeOptions,
-    Transcript, Word,
+    DropReason, DroppedSpan, Goal, LiveSegments, Segment, Sound, Step, Steps, TranscribeInput,
+    TranscribeOptions, Transcript, Word,
 };
 pub use percept_transcribe::format::{CueLimits, Format};
 
@@ -36,18 +36,33 @@ pub fn is_recording(path: &std::path::Path) -> bool {
     EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
 }
 
-/// Reads a recording.
+/// Reads a recording. With a manifest, its decoding goes on where a killed run left it.
 pub fn read(
     source: &InputSource,
     options: &Arc<TranscribeOptions>,
     live: Option<LiveSegments>,
+    manifest: Option<&Manifest>,
 ) -> Result<(TranscribeInput, SoundInfo)> {
-    let source = match source {
+    let (sound, info) = sound::read(match source {
         InputSource::Path(path) => SoundSource::Path(path.clone()),
         InputSource::Stdin => SoundSource::Stdin,
-    };
-    let (sound, info) = sound::read(source)?;
-    Ok((TranscribeInput { sound, options: options.clone(), live }, info))
+    })?;
+    let partial = manifest.and_then(|manifest| manifest.partial(source, &info.sha256));
+    let steps = partial.map(|partial| Arc::new(PartialSteps(partial)) as Arc<dyn Steps>);
+    Ok((TranscribeInput { live, steps, ..TranscribeInput::new(sound, options.clone()) }, info))
+}
+
+/// Steps as lines of a file beside the manifest.
+struct PartialSteps(Partial);
+
+impl Steps for PartialSteps {
+    fn known(&self) -> Vec<Step> {
+        self.0.known()
+    }
+
+    fn keep(&self, step: &Step) {
+        self.0.keep(step);
+    }
 }
 
 /// The `input` of a transcript's envelope.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::num::NonZero;
 
-use percept::flow::{self, ExitCode, Item, OnFailure, Plan, RunOptions};
+use percept::flow::{self, ExitCode, Item, Manifest, OnFailure, Plan, RunOptions};
 use percept::media::raw;
 use percept::{Loaded, Predicted, Result, Runtime, Task};
 
@@ -16,8 +16,8 @@ pub(crate) trait Work<T: Task>: Sync {
     /// What is known of an item besides the model's input.
     type Meta: Send;
 
-    /// Reads an item.
-    fn read(&self, item: &Item) -> Result<(T::Input, Self::Meta)>;
+    /// Reads an item, of a run with this manifest.
+    fn read(&self, item: &Item, manifest: Option<&Manifest>) -> Result<(T::Input, Self::Meta)>;
 
     /// Writes its outputs.
     fn write(&self, item: &Item, meta: &Self::Meta, predicted: &Predicted<T::Output>) -> Result<()>;
@@ -42,7 +42,7 @@ impl<T: Task> Road<'_, T> {
         let manifest = setup::manifest::<T>(files, plan, &loaded.local, &parameters)?;
         let options = RunOptions { manifest, ..self.options()? };
         let read = |item: &Item| {
-            let (input, meta) = work.read(item)?;
+            let (input, meta) = work.read(item, options.manifest.as_deref())?;
             if let Some(path) = &files.raw {
                 raw::write(path, &loaded.model.raw(&input)?)?;
             }

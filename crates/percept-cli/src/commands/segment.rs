@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 
-use percept::flow::{self, ExitCode, Item, Plan};
+use percept::flow::{self, ExitCode, Item, Manifest, Plan};
 use percept::media::picture::{PictureInfo, PictureLimits};
 use percept::segment::{
     self, Answers, Background, Candidates, EverythingOptions, Format, Image, InputCard, ObjectPrompt,
@@ -229,7 +229,7 @@ struct Pictures<'a> {
 impl Work<Task> for Pictures<'_> {
     type Meta = Picture;
 
-    fn read(&self, item: &Item) -> Result<(SegmentInput, Picture)> {
+    fn read(&self, item: &Item, _: Option<&Manifest>) -> Result<(SegmentInput, Picture)> {
         let (input, info) = segment::read(&item.input, &self.options, self.limits)?;
         let picture = Picture { image: input.image.clone(), info };
         Ok((input, picture))

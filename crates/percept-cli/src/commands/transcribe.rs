@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use percept::flow::{self, ExitCode, Item, Naming, OutputTarget, Plan};
+use percept::flow::{self, ExitCode, Item, Manifest, Naming, OutputTarget, Plan};
 use percept::media::sound::SoundInfo;
 use percept::transcribe::{
     self, CueLimits, Format, Goal, InputCard, LiveSegments, Task, TranscribeInput, TranscribeOptions,
@@ -165,8 +165,8 @@ struct Recordings<'a> {
 impl Work<Task> for Recordings<'_> {
     type Meta = SoundInfo;
 
-    fn read(&self, item: &Item) -> Result<(TranscribeInput, SoundInfo)> {
-        let (input, info) = transcribe::read(&item.input, &self.options, self.listener())?;
+    fn read(&self, item: &Item, manifest: Option<&Manifest>) -> Result<(TranscribeInput, SoundInfo)> {
+        let (input, info) = transcribe::read(&item.input, &self.options, self.listener(), manifest)?;
         self.report.duration(item, info.duration);
         Ok((input, info))
     }

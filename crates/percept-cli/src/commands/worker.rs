@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -60,11 +61,15 @@ enum Request {
 
 /// Requests that are not answered, by the index of their item: their identifier, or what is wrong with the line.
 #[derive(Default)]
-struct Open(Mutex<HashMap<usize, (Value, Option<String>)>>);
+struct Open {
+    requests: Mutex<HashMap<usize, (Value, Option<String>)>>,
+    /// Whether whoever read the answers has gone away.
+    deserted: AtomicBool,
+}
 
 impl Open {
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, (Value, Option<String>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn item(&self, index: usize, line: &str) -> Item {
@@ -96,7 +101,9 @@ impl Open {
     /// that they do not have.
     fn answer(&self, index: usize, members: &str) -> Result<()> {
         let id = self.lock().remove(&index).unwrap_or_default().0;
-        report::line(&format!(r#"{{"id":{id},{members}}}"#))
+        let told = report::line(&format!(r#"{{"id":{id},{members}}}"#));
+        self.deserted.fetch_or(told.is_err(), Ordering::SeqCst);
+        told
     }
 }
 
@@ -117,9 +124,9 @@ pub(crate) fn serve<T: Task>(
     work: &impl Work<T>,
 ) -> Result<ExitCode> {
     let open = Open::default();
-    let lines = Lines { lines: lines(), interrupt: options.interrupt.clone() };
+    let lines = Lines { lines: lines(), interrupt: &options.interrupt, deserted: &open.deserted };
     let items = lines.enumerate().map(|(index, line)| open.item(index, &line));
-    let read = |item: &Item| open.check(item).and_then(|()| work.read(item));
+    let read = |item: &Item| open.check(item).and_then(|()| work.read(item, None));
     let write = |item: &Item, meta, predicted: Predicted<T::Output>| {
         let result = work.envelope(item, &meta, &predicted)?;
         open.answer(item.index, &format!(r#""status":"done","result":{result}"#))
@@ -146,12 +153,13 @@ fn lines() -> Receiver<String> {
     lines
 }
 
-struct Lines {
+struct Lines<'a> {
     lines: Receiver<String>,
-    interrupt: Interrupt,
+    interrupt: &'a Interrupt,
+    deserted: &'a AtomicBool,
 }
 
-impl Iterator for Lines {
+impl Iterator for Lines<'_> {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
@@ -159,8 +167,11 @@ impl Iterator for Lines {
             match self.lines.recv_timeout(Duration::from_millis(100)) {
                 Ok(line) => return Some(line),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if self.interrupt.pressed() => return None,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.interrupt.pressed() || self.deserted.load(Ordering::SeqCst) {
+                        return None;
+                    }
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 mod batch;
 mod codes;
 mod doctor;
+mod jobs;
 mod outputs;
 mod project;
 mod real;
@@ -12,3 +13,4 @@ mod resume;
 mod scenes;
 mod segment;
 mod segment_prompts;
+mod worker;

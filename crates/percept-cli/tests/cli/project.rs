@@ -48,7 +48,8 @@ impl Project {
         self.wave(name, &vec![0; (seconds * 16_000.0) as usize]);
     }
 
-    fn wave(&self, name: &str, samples: &[i16]) {
+    /// A recording of these samples.
+    pub(crate) fn wave(&self, name: &str, samples: &[i16]) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let spec = hound::WavSpec {

@@ -8,6 +8,7 @@
 mod digest;
 mod index;
 mod merge;
+mod partial;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use index::Index;
 use percept_core::{Error, Result, Timings, write};
 
 pub use merge::{Merged, merge};
+pub use partial::Partial;
 pub use record::{
     Content, Identity, InputRecord, Milliseconds, ModelRecord, OutputRecord, PathRecord, Record, Status,
 };
@@ -85,6 +87,14 @@ impl Manifest {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
+        // A device would be read for ever.
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Error::Output {
+                path: path.to_owned(),
+                cause: "it is no file".into(),
+                hint: Some("name a file with `--manifest`".into()),
+            });
+        }
         let mut file = File::options().read(true).append(true).create(true).open(path).map_err(failed)?;
         if file.try_lock_exclusive().is_err() {
             return Err(Error::Output {
@@ -141,11 +151,16 @@ impl Manifest {
             let sha256 = digest::of_output(path).map_err(|cause| error(path, cause))?;
             Ok(OutputRecord { path: PathRecord::of(path), sha256 })
         });
+        let sha256 = content.as_ref().map(|content| content.sha256.clone());
         self.append(Record {
             outputs: outputs.collect::<Result<_>>()?,
             ms: Milliseconds::of(timings, write_ms),
             ..self.record(item, content, Status::Done)
-        })
+        })?;
+        if let Some(sha256) = sha256 {
+            self.forget_partial(&item.input, &sha256);
+        }
+        Ok(())
     }
 
     /// Notes an item that was given up.
@@ -180,6 +195,7 @@ impl Manifest {
     /// # Errors
     /// `Error::Output`; all lines are in the file as it was.
     pub fn finish(self, plan: &Plan) -> Result<()> {
+        self.forget_partials();
         let failed = |cause| error(&self.path, cause);
         let file = self.file();
         let mut index = Index::of(&file).map_err(failed)?;

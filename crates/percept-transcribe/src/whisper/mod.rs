@@ -13,6 +13,8 @@ mod pieces;
 mod raw;
 mod recording;
 mod segments;
+#[cfg(test)]
+mod steps;
 mod timestamps;
 mod vocabulary;
 mod warping;

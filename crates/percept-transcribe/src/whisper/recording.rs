@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use percept_core::transcribe::{
-    DropReason, DroppedSpan, SAMPLE_RATE, Segment, Sound, TranscribeInput, TranscribeOptions, Transcript,
+    DropReason, DroppedSpan, SAMPLE_RATE, Segment, Sound, Step, TranscribeInput, TranscribeOptions,
+    Transcript,
 };
 use percept_core::{Predicted, Result, Timings};
 
@@ -43,6 +44,15 @@ pub(super) struct Recording<'a> {
     spent: Spent,
 }
 
+/// See [`Recording::length`].
+#[derive(Clone, Copy)]
+struct Length {
+    segments: usize,
+    dropped: usize,
+    text: usize,
+    said: usize,
+}
+
 impl<'a> Recording<'a> {
     pub(super) fn new(whisper: &'a Whisper, input: &'a TranscribeInput) -> Result<Self> {
         let options = input.options.as_ref();
@@ -71,8 +81,15 @@ impl<'a> Recording<'a> {
         // A wrong language or an impossible goal is said before any work is done.
         self.whisper.vocabulary.opening(self.options.language.as_deref(), self.options.goal)?;
         let spans = self.speech();
+        let known = self.input.steps.as_ref().map(|steps| steps.known()).unwrap_or_default();
+        let last = known.last().map(|step| (step.speech, step.next));
+        known.into_iter().for_each(|step| self.repeat(step));
         for span in &spans {
-            self.span(*span, &spans)?;
+            match last {
+                Some((speech, _)) if span.start < speech => {}
+                Some((speech, next)) if span.start == speech => self.span(*span, next, &spans)?,
+                _ => self.span(*span, span.start, &spans)?,
+            }
         }
         self.transcript.dropped.sort_by(|a, b| a.start.total_cmp(&b.start));
         self.transcript.text = self.text.trim().to_owned();
@@ -107,16 +124,61 @@ impl<'a> Recording<'a> {
         spans
     }
 
-    fn span(&mut self, span: Span, speech: &[Span]) -> Result<()> {
-        let mut position = span.start;
+    /// Decodes a stretch of speech from a position in it.
+    fn span(&mut self, span: Span, mut position: f64, speech: &[Span]) -> Result<()> {
         while span.end - position > MIN_WINDOW {
             let window =
                 Span { start: position, end: span.end.min(position + self.whisper.window_seconds()) };
+            let before = self.length();
             let next = self.window(window, speech)?;
             // A timestamp at the very start would stand still for ever.
             position = if next > position + MIN_WINDOW { next } else { window.end };
+            if let Some(steps) = &self.input.steps {
+                steps.keep(&self.step(span, position, before));
+            }
         }
         Ok(())
+    }
+
+    /// How much there is of all that grows.
+    fn length(&self) -> Length {
+        Length {
+            segments: self.transcript.segments.len(),
+            dropped: self.transcript.dropped.len(),
+            text: self.text.len(),
+            said: self.said.len(),
+        }
+    }
+
+    /// What has come since then.
+    fn step(&self, span: Span, next: f64, since: Length) -> Step {
+        Step {
+            speech: span.start,
+            next,
+            segments: self.transcript.segments[since.segments..].to_vec(),
+            dropped: self.transcript.dropped[since.dropped..].to_vec(),
+            text: self.text[since.text..].to_owned(),
+            tokens: self.said[since.said..].to_vec(),
+            prompt_from: self.prompt_from,
+            last_word_end: self.last_word_end,
+            language: self.language.clone(),
+            language_probability: self.transcript.language_probability,
+        }
+    }
+
+    /// Makes a step of an earlier run without decoding anything.
+    fn repeat(&mut self, step: Step) {
+        if let Some(live) = &self.input.live {
+            step.segments.iter().for_each(|segment| live(segment));
+        }
+        self.transcript.segments.extend(step.segments);
+        self.transcript.dropped.extend(step.dropped);
+        self.text.push_str(&step.text);
+        self.said.extend(step.tokens);
+        self.prompt_from = step.prompt_from;
+        self.last_word_end = step.last_word_end;
+        self.language = step.language;
+        self.transcript.language_probability = step.language_probability;
     }
 
     /// Decodes a window and says where the next begins.

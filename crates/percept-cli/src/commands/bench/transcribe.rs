@@ -27,7 +27,7 @@ pub(super) fn run(hub: &Hub, arguments: &BenchArguments, runtime: &Runtime) -> R
         let sound = read(arguments)?;
         let decode = milliseconds(began);
         let seconds = sound.seconds();
-        let input = TranscribeInput { sound, options: options.clone(), live: None };
+        let input = TranscribeInput::new(sound, options.clone());
         let predicted = loaded
             .model
             .predict(&[input])?
@@ -59,9 +59,8 @@ pub(super) fn run(hub: &Hub, arguments: &BenchArguments, runtime: &Runtime) -> R
 
 fn read(arguments: &BenchArguments) -> Result<Sound> {
     match &arguments.input {
-        Some(path) => {
-            transcribe::read(&InputSource::Path(path.clone()), &Arc::default(), None).map(|(i, _)| i.sound)
-        }
+        Some(path) => transcribe::read(&InputSource::Path(path.clone()), &Arc::default(), None, None)
+            .map(|(i, _)| i.sound),
         None => {
             let source = SoundSource::Memory { name: "assets/welcome.wav".into(), bytes: WELCOME.into() };
             sound::read(source).map(|(sound, _)| sound)
