@@ -40,6 +40,7 @@ fn dispatch(command: Command) -> percept::Result<ExitCode> {
     match command {
         Command::Segment(arguments) => commands::segment::run(&arguments),
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
+        Command::Run(arguments) => commands::run::run(&arguments),
         Command::Worker(task) => commands::worker::run(&task),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Manifest(arguments) => commands::manifest::run(&arguments),

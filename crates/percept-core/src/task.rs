@@ -22,6 +22,8 @@ pub enum Prediction {
     Segment(Segmentation),
     /// Speech to text.
     Transcribe(Transcript),
+    /// What the stages of a pipeline made; who runs it knows their types.
+    Pipeline,
 }
 
 /// Image to mask. A name at the type level; never built.

@@ -12,6 +12,8 @@ mod whisper;
 
 use percept_core::{Arch, Transcribe};
 
+pub use voice::{Span, speech};
+
 /// The architectures of this task.
 pub const ARCHS: &[Arch<Transcribe>] = &[Arch {
     name: "whisper",

@@ -24,9 +24,11 @@ const PADDING: f64 = 0.4;
 
 /// A stretch of time, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Span {
-    pub(crate) start: f64,
-    pub(crate) end: f64,
+pub struct Span {
+    /// Its start.
+    pub start: f64,
+    /// Its end.
+    pub end: f64,
 }
 
 impl Span {
@@ -36,8 +38,8 @@ impl Span {
     }
 }
 
-/// The stretches in which somebody speaks, in order, padded, pauses of up to two seconds included.
-pub(crate) fn speech(samples: &[f32]) -> Vec<Span> {
+/// The stretches of mono samples at 16 kHz in which somebody speaks, in order, padded, pauses of up to two seconds included.
+pub fn speech(samples: &[f32]) -> Vec<Span> {
     let total = samples.len() as f64 / f64::from(SAMPLE_RATE);
     let frame = FRAME as f64 / f64::from(SAMPLE_RATE);
     let mut spans: Vec<Span> = Vec::new();

@@ -10,11 +10,11 @@ const SCHEMA: &str = "percept/1";
 
 /// A result with its origin. `docs/schema/` has its JSON Schema.
 #[derive(Serialize)]
-pub struct Envelope<'a, I, R> {
+pub struct Envelope<'a, I, R, M = ModelCard> {
     schema: &'static str,
     task: &'static str,
     input: I,
-    model: &'a ModelCard,
+    model: &'a M,
     runtime: &'a RunCard,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings_ms: Option<TimingsCard>,
@@ -30,11 +30,11 @@ pub enum TimingsPolicy {
     Omit,
 }
 
-impl<'a, I, R> Envelope<'a, I, R> {
-    /// Wraps a result of the task `T`.
+impl<'a, I, R, M> Envelope<'a, I, R, M> {
+    /// Wraps a result of the task `T`, made by `model`: a [`ModelCard`], or those of a pipeline's stages.
     pub fn new<T: Task>(
         input: I,
-        model: &'a ModelCard,
+        model: &'a M,
         runtime: &'a RunCard,
         timings: Option<&Timings>,
         result: R,

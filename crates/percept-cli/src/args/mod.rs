@@ -1,5 +1,6 @@
 //! What may be typed. What it means is settled in `commands`.
 
+mod run;
 mod segment;
 mod shared;
 mod transcribe;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+pub(crate) use run::RunArguments;
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
 pub(crate) use shared::{AutoOr, Compute, Fetching, Files, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Segment(Box<SegmentArguments>),
     /// Speech to text and subtitles.
     Transcribe(Box<TranscribeArguments>),
+    /// A pipeline of several stages, from a file.
+    Run(Box<RunArguments>),
     /// Answer requests on standard input, one a line, with results on standard output; models stay loaded.
     ///
     /// A request is a path as a JSON string, or {"path": PATH, "id": ANYTHING}. An answer is a line with the same `id`,
@@ -51,6 +55,9 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum WorkerTask {
+    /// A pipeline of several stages, from a file.
+    #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
+    Run(Box<RunArguments>),
     /// Image to mask.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Segment(Box<SegmentArguments>),

@@ -7,6 +7,7 @@ pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;
 pub(crate) mod road;
+pub(crate) mod run;
 pub(crate) mod segment;
 pub(crate) mod setup;
 pub(crate) mod transcribe;

@@ -7,6 +7,7 @@ mod codes;
 mod doctor;
 mod jobs;
 mod outputs;
+mod pipelines;
 mod project;
 mod real;
 mod resume;

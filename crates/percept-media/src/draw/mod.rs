@@ -6,6 +6,7 @@
 //! ([`Canvas::line_width`], [`Canvas::text_height`]). Shapes are painted by their distance functions
 //! (<https://iquilezles.org/articles/distfunctions2d/>), which makes all edges smooth.
 
+mod blur;
 mod canvas;
 mod color;
 mod cutout;
@@ -15,6 +16,7 @@ mod mask;
 mod overlay;
 mod text;
 
+pub use blur::blur;
 pub use canvas::{Canvas, Point};
 pub use color::{color, readable_on};
 pub use cutout::{Background, Edge, composite, cutout, trim};

@@ -24,8 +24,8 @@ mod sniff;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use percept_core::Result;
-use percept_core::transcribe::Sound;
+use percept_core::transcribe::{SAMPLE_RATE, Sound};
+use percept_core::{Error, Result};
 
 pub use crate::source::Source as SoundSource;
 pub use info::{SoundInfo, SoundWarning};
@@ -41,6 +41,28 @@ use failure::Failure;
 pub fn read(source: SoundSource) -> Result<(Sound, SoundInfo)> {
     let name = source.name().to_path_buf();
     read_opened(source).map_err(|failure| failure.into_error(name))
+}
+
+/// A WAV file of 16-bit PCM: mono, 16 kHz. Samples beyond -1 to 1 are cut off.
+///
+/// # Errors
+/// [`Error::Argument`](percept_core::Error::Argument): the sound is too long for a WAV file (4 GB).
+pub fn encode_wav(sound: &Sound) -> Result<Vec<u8>> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: SAMPLE_RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let written = hound::WavWriter::new(&mut bytes, spec).and_then(|mut writer| {
+        for sample in &sound.samples {
+            writer.write_sample((sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)?;
+        }
+        writer.finalize()
+    });
+    written.map_err(|cause| Error::argument(format!("the sound cannot be written as WAV: {cause}")))?;
+    Ok(bytes.into_inner())
 }
 
 /// What a decoder made of the bytes.

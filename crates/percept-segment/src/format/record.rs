@@ -80,7 +80,8 @@ impl SegmentRecord {
 }
 
 impl InstanceRecord {
-    fn new(instance: &Instance) -> Self {
+    /// With its mask run-length encoded.
+    pub fn new(instance: &Instance) -> Self {
         Self {
             id: instance.id,
             label: instance.label.clone(),

@@ -16,6 +16,7 @@ use percept_segment::{Refined, Tiled};
 use serde::Serialize;
 
 pub use format::Format;
+pub(crate) use output::overlay;
 pub use output::{Answers, Rendered, Standing, background};
 pub use percept_core::segment::{
     Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt,
@@ -58,17 +59,21 @@ pub fn load(
     tiles: Option<Tiles>,
     runtime: &Runtime,
 ) -> Result<Loaded<Segment>> {
-    let usual = match request {
-        SegmentRequest::Whole(_) => None,
-        SegmentRequest::Objects { .. } | SegmentRequest::Everything(_) => Some(PROMPTED),
-        SegmentRequest::Text(_) => Some(TEXT),
-    };
-    let loaded = load_model(hub, percept_segment::ARCHS, name.or(usual), runtime)?;
+    let loaded = load_model(hub, percept_segment::ARCHS, name.or_else(|| usual(request)), runtime)?;
     let model: Box<dyn Model<Segment>> = match tiles {
         Some(Tiles { size, overlap }) => Box::new(Tiled::new(loaded.model, size, overlap)?),
         None => loaded.model,
     };
     Ok(Loaded { model: Box::new(Refined(model)), ..loaded })
+}
+
+/// What answers a request where no model is named; none for the catalogue's default.
+pub(crate) fn usual(request: &SegmentRequest) -> Option<&'static str> {
+    match request {
+        SegmentRequest::Whole(_) => None,
+        SegmentRequest::Objects { .. } | SegmentRequest::Everything(_) => Some(PROMPTED),
+        SegmentRequest::Text(_) => Some(TEXT),
+    }
 }
 
 /// Whether a file that lies in a folder is taken for a picture, by its name.

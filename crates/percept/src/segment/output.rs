@@ -177,7 +177,8 @@ fn instances(segmentation: &Segmentation) -> Result<Vec<(String, Vec<u8>)>> {
     segmentation.instances.iter().map(file).collect()
 }
 
-fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
+/// The picture with outlines and labels.
+pub(crate) fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
     let label = |instance: &Instance| match &instance.label {
         Some(label) => format!("{} {:.2}", label.name, instance.score),
         None => format!("{} {:.2}", instance.id, instance.score),

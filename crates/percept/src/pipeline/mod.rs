@@ -1,0 +1,273 @@
+//! Pipelines in a file: stages that take what others made, checked before any model is loaded.
+//!
+//! ```toml
+//! [[stage]]
+//! name = "shapes"
+//! task = "segment"
+//! where = "score > 0.5 and area > 1000"
+//!
+//! [[stage]]
+//! name = "cut"
+//! op = "cutout"
+//! from = "shapes"
+//! ```
+//!
+//! A stage makes any number of elements of one [`Kind`] of each element that it takes (a cut-out for each mask); every
+//! element knows what it was made of. `docs/pipelines.md` has all entries.
+//!
+//! `document` is the file with its lines and variables, `stage` the check, `expression` the conditions, `execute` the
+//! model of models that the driver sees, `operate` the operations without a model, `record` and `files` what comes out.
+
+mod document;
+mod execute;
+mod expression;
+mod files;
+mod kind;
+mod operate;
+mod record;
+mod stage;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use percept_core::segment::SegmentRequest;
+use percept_core::{LocalModel, Model, Result, Runtime, SourceKind};
+use percept_flow::InputSource;
+use percept_hub::Hub;
+use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
+use percept_media::sound::{self, SoundInfo, SoundSource};
+use serde::Serialize;
+use toml::de::DeValue;
+
+pub use execute::{PipelineInput, PipelineOutput, Run, StageOutput};
+pub use kind::{Content, Element, Kind};
+pub use record::PipelineRecord;
+
+use crate::{Loaded, ModelCard, segment, transcribe};
+use document::{Document, Fields, suggestion};
+use execute::{Models, Ready};
+use stage::{Scope, Source, Wanted, Work};
+
+/// A checked pipeline.
+pub struct Pipeline {
+    name: String,
+    /// The file and the variables: what its results depend on, besides models.
+    text: String,
+    scope: Arc<Scope>,
+}
+
+/// What a stage was made by.
+#[derive(Debug, Serialize)]
+pub struct StageCard {
+    stage: String,
+    #[serde(flatten)]
+    model: ModelCard,
+}
+
+/// What was read of an input.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum MediaInfo {
+    /// Of a picture.
+    Picture(PictureInfo),
+    /// Of a sound.
+    Sound(SoundInfo),
+}
+
+impl Pipeline {
+    /// Reads and checks a pipeline file. `set` gives variables as `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// `Error::Argument` with the file, the line and where possible a suggestion; `Error::Input`: the file cannot be
+    /// read.
+    pub fn read(path: &Path, set: &[String]) -> Result<Self> {
+        let mut document = Document::read(path)?;
+        document.set_variables(set)?;
+        let tables = document.parse()?;
+        let known = ["set", "stage"];
+        if let Some(key) = tables.get_ref().keys().find(|key| !known.contains(&key.get_ref().as_ref())) {
+            let message = format!("there is no `{}` in a pipeline", key.get_ref());
+            let hint = suggestion(key.get_ref(), known.into_iter())
+                .or(Some("a pipeline has stages: [[stage]]".into()));
+            return Err(document.wrong(key.span(), message, hint));
+        }
+        let none = || {
+            let hint = Some("write at least one [[stage]]".to_owned());
+            document.wrong(0..0, "there are no stages".into(), hint)
+        };
+        let stages = tables.get_ref().get("stage").ok_or_else(none)?;
+        let mut scope = Scope::default();
+        for entry in stages.get_ref().as_array().filter(|stages| !stages.is_empty()).ok_or_else(none)?.iter()
+        {
+            let DeValue::Table(table) = entry.get_ref() else { return Err(none()) };
+            scope.add(Fields::new(&document, table, entry.span()))?;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = format!("{}\n{}", document.text(), set.join("\n"));
+        Ok(Self { name, text, scope: Arc::new(scope) })
+    }
+
+    /// What it takes: pictures or sounds.
+    pub fn input(&self) -> Kind {
+        self.scope.input.unwrap_or(Kind::Pictures)
+    }
+
+    /// Whether a file that lies in a folder is an input, by its name.
+    pub fn accepts(&self, path: &Path) -> bool {
+        match self.input() {
+            Kind::Sounds => transcribe::is_recording(path),
+            _ => segment::is_picture(path),
+        }
+    }
+
+    /// Whether an input gives files besides its JSON.
+    pub fn writes_files(&self) -> bool {
+        (0..self.scope.stages.len())
+            .any(|index| self.keeps(index) && !self.scope.stages[index].files.is_empty())
+    }
+
+    /// All that results depend on, besides models.
+    pub fn parameters(&self) -> &str {
+        &self.text
+    }
+
+    /// A line a stage: its name, what it takes and what it makes.
+    pub fn outline(&self) -> String {
+        let line = |stage: &stage::Stage| {
+            let from = match stage.source {
+                Source::Input => self.input().name().to_owned(),
+                Source::Stage(from) => {
+                    format!("{} of {}", self.scope.stages[from].kind.name(), self.scope.stages[from].name)
+                }
+            };
+            format!("{}: {from} -> {}\n", stage.name, stage.kind.name())
+        };
+        self.scope.stages.iter().map(line).collect()
+    }
+
+    /// Whether results tell of a stage: where its entry does not say so, if no other stage takes it.
+    fn keeps(&self, index: usize) -> bool {
+        let takes = |stage: &stage::Stage| {
+            let more = match &stage.work {
+                Work::Blur { regions, .. } | Work::Draw { regions } => *regions == index,
+                Work::Filter { with } => with.contains(&index),
+                _ => false,
+            };
+            more || stage.source == Source::Stage(index)
+        };
+        self.scope.stages[index].keep.unwrap_or_else(|| !self.scope.stages.iter().any(takes))
+    }
+
+    /// Loads its models, each once.
+    ///
+    /// # Errors
+    /// What loading a model may say.
+    pub fn load(&self, hub: &Hub, runtime: &Runtime) -> Result<(Loaded<Run>, Vec<StageCard>)> {
+        let mut models = Models::default();
+        let mut wanted: Vec<(&'static str, Wanted, Option<&'static str>)> = Vec::new();
+        let mut places = Vec::new();
+        let mut cards = Vec::new();
+        for stage in &self.scope.stages {
+            let boxes = SegmentRequest::Objects { objects: vec![], candidates: Default::default() };
+            let (task, asked, request) = match &stage.work {
+                Work::Segment { wanted, options } => ("segment", wanted, Some(&options.request)),
+                Work::SegmentBoxes { wanted } => ("segment", wanted, Some(&boxes)),
+                Work::Transcribe { wanted, .. } => ("transcribe", wanted, None),
+                _ => {
+                    models.of_stage.push(None);
+                    continue;
+                }
+            };
+            // Without a name the task's default depends on what is asked.
+            let usual = request.filter(|_| asked.model.is_none()).and_then(segment::usual);
+            let key = (task, asked.clone(), usual);
+            let known = wanted.iter().position(|other| *other == key).map(|index| places[index]);
+            let place = match (known, request) {
+                (Some(place), _) => place,
+                (None, Some(request)) => {
+                    let name = asked.model.as_deref();
+                    models.segment.push(segment::load(hub, name, request, asked.tiles, runtime)?);
+                    models.segment.len() - 1
+                }
+                (None, None) => {
+                    models.transcribe.push(transcribe::load(hub, asked.model.as_deref(), runtime)?);
+                    models.transcribe.len() - 1
+                }
+            };
+            if known.is_none() {
+                wanted.push(key);
+                places.push(place);
+            }
+            models.of_stage.push(Some(place));
+            let model = match request {
+                Some(_) => ModelCard::new(&models.segment[place]),
+                None => ModelCard::new(&models.transcribe[place]),
+            };
+            cards.push(StageCard { stage: stage.name.clone(), model });
+        }
+        let local = self.local(&models);
+        let model: Box<dyn Model<Run>> = Box::new(Ready { scope: self.scope.clone(), models });
+        Ok((Loaded { model, local, architecture: "pipeline" }, cards))
+    }
+
+    /// The pipeline as if it were one model, whose weights are those of all.
+    fn local(&self, models: &Models) -> LocalModel {
+        let segment = models.segment.iter().map(|loaded| &loaded.local);
+        let all = segment.chain(models.transcribe.iter().map(|loaded| &loaded.local));
+        let sha256 = all.map(|local| format!("{}:{}", local.id, local.sha256)).collect::<Vec<_>>().join(" ");
+        LocalModel {
+            id: self.name.clone(),
+            kind: SourceKind::BuiltIn,
+            source: format!("pipeline:{}", self.name),
+            revision: None,
+            license: None,
+            identifiers: vec![],
+            files: Default::default(),
+            sha256,
+        }
+    }
+
+    /// Reads an input.
+    ///
+    /// # Errors
+    /// `Error::Input`: it is no picture, or no sound.
+    pub fn open(&self, source: &InputSource, limits: PictureLimits) -> Result<(PipelineInput, MediaInfo)> {
+        Ok(match (self.input(), source) {
+            (Kind::Sounds, InputSource::Path(path)) => sounds(sound::read(SoundSource::Path(path.clone()))?),
+            (Kind::Sounds, InputSource::Stdin) => sounds(sound::read(SoundSource::Stdin)?),
+            (_, InputSource::Path(path)) => {
+                pictures(picture::read(PictureSource::Path(path.clone()), limits)?)
+            }
+            (_, InputSource::Stdin) => pictures(picture::read(PictureSource::Stdin, limits)?),
+        })
+    }
+}
+
+fn sounds((sound, info): (percept_core::transcribe::Sound, SoundInfo)) -> (PipelineInput, MediaInfo) {
+    (PipelineInput::Sound(Arc::new(sound)), MediaInfo::Sound(info))
+}
+
+fn pictures((image, info): (percept_core::segment::Image, PictureInfo)) -> (PipelineInput, MediaInfo) {
+    (PipelineInput::Picture(Arc::new(image)), MediaInfo::Picture(info))
+}
+
+/// The `input` of a pipeline's envelope.
+#[derive(Serialize)]
+pub struct InputCard<'a> {
+    path: String,
+    #[serde(flatten)]
+    info: &'a MediaInfo,
+}
+
+impl<'a> InputCard<'a> {
+    /// Of an input. A path that is not Unicode is shown with replacement characters.
+    pub fn new(source: &InputSource, info: &'a MediaInfo) -> Self {
+        Self { path: source.path().to_string_lossy().into_owned(), info }
+    }
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("name", &self.name).finish_non_exhaustive()
+    }
+}

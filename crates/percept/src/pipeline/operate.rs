@@ -1,0 +1,100 @@
+//! Operations that need no model.
+
+use std::sync::Arc;
+
+use percept_core::segment::{Image, Instance, Mask, Segmentation, SegmentationKind};
+use percept_core::transcribe::{SAMPLE_RATE, Sound};
+use percept_core::{Error, Result};
+
+use super::kind::Content;
+use super::stage::Size;
+use crate::media::draw::{self, Background, Edge};
+use crate::media::picture::{self, ResizeFilter};
+use crate::segment::overlay;
+
+/// The box of a thing, larger on each side by a share of its width or height, cut to the picture.
+pub(super) fn crop(instance: &Instance, image: &Image, padding: f64) -> Image {
+    let [left, top, right, bottom] = instance.bounding_box.map(f64::from);
+    let (across, down) = ((right - left) * padding, (bottom - top) * padding);
+    let within = |value: f64, limit: u32| value.round().clamp(0.0, f64::from(limit)) as u32;
+    let (left, right) = (within(left - across, image.width), within(right + across, image.width));
+    let (top, bottom) = (within(top - down, image.height), within(bottom + down, image.height));
+    image.crop(left, top, right - left, bottom - top)
+}
+
+/// The pixels of a mask.
+pub(super) fn cutout(
+    instance: &Instance,
+    image: &Image,
+    background: Option<&Background>,
+    trim: bool,
+) -> Result<Image> {
+    let cut = draw::cutout(image, &instance.mask, Edge::AntiAliased);
+    let cut = if trim { draw::trim(&cut) } else { cut };
+    background.map_or(Ok(cut.clone()), |background| draw::composite(&cut, background))
+}
+
+/// The picture in another size.
+pub(super) fn resize(image: &Image, size: Size) -> Result<Image> {
+    let (width, height) = image.size();
+    let scaled = |side: u32, by: u32, of: u32| {
+        ((f64::from(side) * f64::from(by) / f64::from(of.max(1))).round() as u32).max(1)
+    };
+    let (new_width, new_height) = match (size.width, size.height, size.longest) {
+        (Some(new_width), Some(new_height), _) => (new_width, new_height),
+        (Some(new_width), None, _) => (new_width, scaled(height, new_width, width)),
+        (None, Some(new_height), _) => (scaled(width, new_height, height), new_height),
+        (None, None, longest) => {
+            let longest = longest.unwrap_or(width.max(height));
+            let by = width.max(height);
+            (scaled(width, longest, by), scaled(height, longest, by))
+        }
+    };
+    picture::resize(image, new_width, new_height, ResizeFilter::Lanczos)
+}
+
+/// The picture with these things blurred beyond recognition.
+pub(super) fn blur(image: &Image, regions: &[&Instance], radius: f64, whole_box: bool) -> Image {
+    let mut blurred = image.clone();
+    for instance in regions {
+        match whole_box {
+            true => draw::blur(&mut blurred, &filled(instance.bounding_box, image), radius as f32),
+            false => draw::blur(&mut blurred, &instance.mask, radius as f32),
+        }
+    }
+    blurred
+}
+
+/// All pixels of a box.
+fn filled([left, top, right, bottom]: [u32; 4], image: &Image) -> Mask {
+    let place = |column: u32, row: u32| u64::from(column) * u64::from(image.height) + u64::from(row);
+    let columns = (left..right).map(|column| (place(column, top), place(column, bottom)));
+    Mask::from_runs(image.width, image.height, columns)
+}
+
+/// The picture with these things drawn over it.
+pub(super) fn drawn(image: &Image, regions: &[&Instance]) -> Image {
+    let instances = regions.iter().map(|instance| (*instance).clone()).collect();
+    let (width, height) = image.size();
+    overlay(&Segmentation { width, height, kind: SegmentationKind::Instance, instances }, image)
+}
+
+/// The stretches of a sound in which somebody speaks.
+pub(super) fn speech(sound: &Sound, start: f64) -> Vec<Content> {
+    let index = |seconds: f64| ((seconds * f64::from(SAMPLE_RATE)).round() as usize).min(sound.samples.len());
+    let spans = percept_transcribe::speech(&sound.samples).into_iter();
+    spans
+        .map(|span| {
+            let samples = sound.samples[index(span.start)..index(span.end)].to_vec();
+            Content::Sound(Arc::new(Sound { samples }), start + span.start)
+        })
+        .collect()
+}
+
+/// What a model answered to boxes, a mask each.
+pub(super) fn one_each(found: usize, asked: usize) -> Result<()> {
+    if found == asked {
+        return Ok(());
+    }
+    Err(Error::argument(format!("the model gave {found} masks for {asked} boxes")))
+}
