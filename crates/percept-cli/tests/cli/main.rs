@@ -9,6 +9,7 @@ mod jobs;
 mod outputs;
 mod pipelines;
 mod project;
+mod ray;
 mod real;
 mod resume;
 mod scenes;
