@@ -11,7 +11,8 @@ use std::time::Instant;
 use percept_core::transcribe::Transcript;
 use percept_core::{Model, Precision, Predicted, Prediction, RawTensor, Result, Task, Timings};
 use percept_flow::{
-    Existing, Format, FormatKind, Identity, Item, Manifest, Naming, Plan, PlanRequest, Resume, RunOptions, run,
+    Existing, Format, FormatKind, Identity, Item, Manifest, Naming, Plan, PlanRequest, Resume, RunOptions,
+    run,
 };
 
 enum Nothing {}
@@ -73,13 +74,17 @@ fn main() {
     for jobs in [1, 2] {
         let options = RunOptions { jobs: NonZero::new(jobs).unwrap(), ..RunOptions::default() };
         let mut told = vec![];
-        for (name, resume) in [("bare", None), ("manifest", Some(Resume::Nothing)), ("resumed", Some(Resume::Missing))] {
+        for (name, resume) in
+            [("bare", None), ("manifest", Some(Resume::Nothing)), ("resumed", Some(Resume::Missing))]
+        {
             let began = Instant::now();
             let plan = plan(folder.path());
             let planned = began.elapsed();
             let manifest = resume.map(|resume| {
                 let path = folder.path().join("out/percept-run.jsonl");
-                Arc::new(Manifest::open(&path, Identity::new("nothing", "idle", "", ""), resume, &plan).unwrap())
+                Arc::new(
+                    Manifest::open(&path, Identity::new("nothing", "idle", "", ""), resume, &plan).unwrap(),
+                )
             });
             let writes = manifest.is_some();
             let options = RunOptions { manifest, ..options.clone() };

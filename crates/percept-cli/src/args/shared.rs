@@ -60,7 +60,8 @@ pub(crate) struct Files {
     /// Inputs that are worked on at once, which share the threads; `auto` is up to 4. Results are the same.
     #[arg(short, long, value_name = "N", default_value = "auto", value_parser = auto_or_number)]
     pub(crate) jobs: AutoOr,
-    /// Inputs that go through the network together where their shapes allow it; `auto` leaves it to the model.
+    /// Inputs that go through the network together where their shapes allow it; `auto` leaves it to the model. The
+    /// last digits of scores may depend on it.
     #[arg(long, value_name = "N", default_value = "auto", value_parser = auto_or_number)]
     pub(crate) batch: AutoOr,
     /// End with the first item that fails.

@@ -32,12 +32,27 @@ fn a_folder_goes_through_two_workers() {
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("11 files, 1 failed, 2 workers"), "{stderr}");
-    let lines: Vec<Value> =
-        String::from_utf8(ran.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = String::from_utf8(ran.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 11);
     assert!(lines.is_sorted_by_key(|line| line["id"].as_str().unwrap().to_owned()));
     // The same as without Ray, but for the number of threads.
-    project.run(&["segment", "in", "-o", "out", "-f", "json", "--no-timings", "--threads", "1", "--model", &model]);
+    project.run(&[
+        "segment",
+        "in",
+        "-o",
+        "out",
+        "-f",
+        "json",
+        "--no-timings",
+        "--threads",
+        "1",
+        "--model",
+        &model,
+    ]);
     for line in lines.iter().filter(|line| line["status"] == "done") {
         let stem = line["id"].as_str().unwrap().strip_prefix("in/").unwrap().strip_suffix(".png").unwrap();
         let wanted: Value = serde_json::from_str(&project.read(&format!("out/{stem}.segment.json"))).unwrap();

@@ -9,7 +9,7 @@ use percept_core::{LocalModel, Precision, RawValues, Runtime};
 
 use super::network::Network;
 use crate::universal::Network as _;
-use crate::universal::fixture::{Fixture, error, folder, json, snapshot, weights};
+use crate::universal::fixture::{Fixture, error, folder, json, snapshot, together_as_alone, weights};
 
 fn network(kind: &str, precision: Precision) -> Network {
     let config = json(&format!("eomt/{kind}/config.json"));
@@ -134,5 +134,14 @@ fn prompts_are_refused_with_a_hint() {
     ] {
         let error = model.predict(&[asked(&image, request, None)]).unwrap_err();
         assert!(error.hint().unwrap().contains(hint), "{error}");
+    }
+}
+
+#[test]
+fn pictures_together_are_seen_as_alone() {
+    let runtime = Runtime { precision: Precision::F32, ..Runtime::default() };
+    for preparation in ["padded", "split"] {
+        let model = super::load(&prepared_as(preparation), &runtime).unwrap();
+        together_as_alone(&*model, &SegmentRequest::Whole(WholeKind::Semantic));
     }
 }

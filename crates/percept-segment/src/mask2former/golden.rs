@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use percept_core::segment::{Image, SegmentInput, SegmentOptions, SegmentationKind};
+use percept_core::segment::{
+    Image, SegmentInput, SegmentOptions, SegmentRequest, SegmentationKind, WholeKind,
+};
 use percept_core::{Precision, Runtime};
 
 use super::network::Network;
 use crate::universal::Network as _;
-use crate::universal::fixture::{Fixture, error, json, snapshot, weights};
+use crate::universal::fixture::{Fixture, error, json, snapshot, together_as_alone, weights};
 
 fn network(precision: Precision) -> Network {
     Network::load(&weights("mask2former", precision), &json("mask2former/config.json"), 5).unwrap()
@@ -63,4 +65,11 @@ fn a_picture_becomes_segments() {
     assert_eq!((raw[0].name.as_str(), &raw[0].shape[..]), ("pixel_values", &[1, 3, 64, 64][..]));
     let found = model.predict(&[input]).unwrap().remove(0).output;
     assert_eq!((found.kind, found.width, found.height), (SegmentationKind::Panoptic, 9, 7));
+}
+
+#[test]
+fn pictures_together_are_seen_as_alone() {
+    let runtime = Runtime { precision: Precision::F32, ..Runtime::default() };
+    let model = super::load(&snapshot("mask2former"), &runtime).unwrap();
+    together_as_alone(&*model, &SegmentRequest::Whole(WholeKind::Semantic));
 }

@@ -78,23 +78,41 @@ impl<N: Network> Segmenter<N> {
         Ok(Box::new(Self { id, network, processor, checkpoint, in_parts, device, precision }))
     }
 
-    /// The picture's parts through the network, one by one.
-    fn see(&self, image: &Image) -> Result<Seen> {
-        let began = Instant::now();
-        let prepared = self.processor.prepare_parts(image)?;
-        let canvas = prepared.first().map(|part| part.canvas);
-        let canvas = canvas.ok_or_else(|| Error::argument("the picture has no part"))?;
-        let prepare = milliseconds(began);
-        let began = Instant::now();
-        let part = |prepared: &Prepared| {
-            let outputs = self.network.forward(&self.pixels(prepared)?)?;
-            let offset = [prepared.canvas.offset.1, prepared.canvas.offset.0].map(|at| at.max(0) as usize);
-            Ok(Part { queries: outputs.of(0)?, offset })
-        };
-        let parts = prepared.iter().map(part).collect::<EngineResult<Vec<_>>>();
-        let parts = parts.map_err(compute_error(&self.id))?;
-        let timings = Timings { prepare, model: milliseconds(began), ..Timings::default() };
-        Ok(Seen { parts, canvas, timings })
+    /// The pictures' parts through the network: of one size together, no more of them than there are pictures.
+    fn see(&self, images: &[&Arc<Image>]) -> Result<Vec<Seen>> {
+        let mut prepared = Vec::new();
+        let mut seen = Vec::with_capacity(images.len());
+        for (index, image) in images.iter().enumerate() {
+            let began = Instant::now();
+            let parts = self.processor.prepare_parts(image)?;
+            let canvas = parts.first().map(|part| part.canvas);
+            let canvas = canvas.ok_or_else(|| Error::argument("the picture has no part"))?;
+            prepared.extend(parts.into_iter().map(|part| (index, part)));
+            let timings = Timings { prepare: milliseconds(began), ..Timings::default() };
+            seen.push(Seen { parts: vec![], canvas, timings });
+        }
+        let of_one_size = prepared.chunk_by(|(_, a), (_, b)| a.canvas.size == b.canvas.size);
+        for together in of_one_size.flat_map(|parts| parts.chunks(images.len())) {
+            let began = Instant::now();
+            let outputs = self.forward(together).map_err(compute_error(&self.id))?;
+            let model = milliseconds(began) / together.len() as f64;
+            for (at, (index, part)) in together.iter().enumerate() {
+                let queries = outputs.of(at).map_err(compute_error(&self.id))?;
+                let offset = [part.canvas.offset.1, part.canvas.offset.0].map(|at| at.max(0) as usize);
+                seen[*index].parts.push(Part { queries, offset });
+                seen[*index].timings.model += model;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// The network's answers to parts of one size.
+    fn forward(&self, parts: &[(usize, Prepared)]) -> EngineResult<Outputs> {
+        let pixels = parts.iter().map(|(_, part)| self.pixels(part)).collect::<EngineResult<Vec<_>>>()?;
+        match pixels.as_slice() {
+            [one] => self.network.forward(one),
+            several => self.network.forward(&Tensor::cat(several, 0)?),
+        }
     }
 
     /// `[1, 3, height, width]`.
@@ -166,11 +184,7 @@ impl<N: Network> Model<Segment> for Segmenter<N> {
         for input in inputs {
             self.kind(&input.options.request)?;
         }
-        on_compute_threads(|| {
-            let mut last: Option<(&Arc<Image>, Seen)> = None;
-            let answer = |input| self.answer(input, &mut last);
-            inputs.iter().map(answer).collect()
-        })
+        on_compute_threads(|| self.predict_all(inputs))
     }
 
     fn raw(&self, input: &SegmentInput) -> Result<Vec<RawTensor>> {
@@ -198,22 +212,20 @@ impl<N: Network> Model<Segment> for Segmenter<N> {
 
 impl<N: Network> Segmenter<N> {
     /// Inputs in a row that share a picture share what the network says of it.
-    fn answer<'a>(
-        &self,
-        input: &'a SegmentInput,
-        last: &mut Option<(&'a Arc<Image>, Seen)>,
-    ) -> Result<Predicted<Segmentation>> {
-        let seen = match last.take() {
-            Some((image, seen)) if Arc::ptr_eq(image, &input.image) => {
-                Seen { timings: Timings::default(), ..seen }
+    fn predict_all(&self, inputs: &[SegmentInput]) -> Result<Vec<Predicted<Segmentation>>> {
+        let sharing: Vec<&[SegmentInput]> = inputs.chunk_by(|a, b| Arc::ptr_eq(&a.image, &b.image)).collect();
+        let images: Vec<&Arc<Image>> = sharing.iter().map(|inputs| &inputs[0].image).collect();
+        let mut outputs = Vec::with_capacity(inputs.len());
+        for (inputs, mut seen) in sharing.into_iter().zip(self.see(&images)?) {
+            for input in inputs {
+                let began = Instant::now();
+                let output = self.finish(&seen, &input.options)?;
+                // The work on the picture is told of once.
+                let timings = Timings { finish: milliseconds(began), ..std::mem::take(&mut seen.timings) };
+                outputs.push(Predicted { output, timings });
             }
-            _ => self.see(&input.image)?,
-        };
-        let began = Instant::now();
-        let output = self.finish(&seen, &input.options)?;
-        let timings = Timings { finish: milliseconds(began), ..seen.timings.clone() };
-        *last = Some((&input.image, seen));
-        Ok(Predicted { output, timings })
+        }
+        Ok(outputs)
     }
 }
 
