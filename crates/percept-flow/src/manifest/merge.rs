@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use percept_core::{Error, Result};
 
-use super::record::{PathRecord, Record, SCHEMA, Status};
+use super::lines::each_record;
+use super::record::{PathRecord, Record, Status};
 
 /// What several manifests say together.
 #[derive(Debug, Default)]
@@ -44,39 +44,21 @@ pub fn merge(paths: &[PathBuf]) -> Result<Merged> {
     let mut torn = Vec::new();
     for path in paths {
         let mut count = 0;
-        let file = File::open(path).map_err(|cause| Error::input(path, cause))?;
-        each_record(file, path, |record| match record {
-            None => count += 1,
-            Some(record) => {
-                let earlier = all.get(&record.input.path).map(|earlier| earlier.status);
-                if (earlier, record.status) != (Some(Status::Done), Status::Failed) {
-                    all.insert(record.input.path.clone(), record);
+        let lines = File::open(path).and_then(|file| {
+            each_record(file, |record| match record {
+                None => count += 1,
+                Some(record) => {
+                    let earlier = all.get(&record.input.path).map(|earlier| earlier.status);
+                    if (earlier, record.status) != (Some(Status::Done), Status::Failed) {
+                        all.insert(record.input.path.clone(), record);
+                    }
                 }
-            }
-        })?;
+            })
+        });
+        lines.map_err(|cause| Error::input(path, cause))?;
         if count > 0 {
             torn.push((path.clone(), count));
         }
     }
     Ok(Merged { records: all.into_values().collect(), torn })
-}
-
-/// The records of a file in order; `None` for a line that is none. Empty lines are nothing.
-fn each_record(file: File, path: &Path, mut take: impl FnMut(Option<Record>)) -> Result<()> {
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(|cause| Error::input(path, cause))? == 0 {
-            return Ok(());
-        }
-        if !line.trim_ascii().is_empty() {
-            take(parse(&line));
-        }
-    }
-}
-
-/// A line of this version.
-pub(super) fn parse(line: &[u8]) -> Option<Record> {
-    serde_json::from_slice::<Record>(line).ok().filter(|record| record.schema == SCHEMA)
 }

@@ -6,6 +6,7 @@
 //! the file is rewritten with one line an input, in the order of the plan.
 
 mod digest;
+mod lines;
 mod merge;
 mod record;
 #[cfg(test)]
@@ -13,7 +14,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -195,18 +196,13 @@ fn error(path: &Path, cause: io::Error) -> Error {
     Error::Output { path: path.to_owned(), cause: cause.into(), hint }
 }
 
-/// The last record of each input. Lines that are none, as the last of a killed run may be, are passed over.
+/// The last record of each input.
 fn read(mut file: &File) -> io::Result<HashMap<PathRecord, Record>> {
     file.seek(SeekFrom::Start(0))?;
     let mut known = HashMap::new();
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        if let Some(record) = merge::parse(&line) {
-            known.insert(record.input.path.clone(), record);
-        }
-        line.clear();
-    }
+    lines::each_record(file, |record| {
+        known.extend(record.map(|record| (record.input.path.clone(), record)));
+    })?;
     Ok(known)
 }
 
