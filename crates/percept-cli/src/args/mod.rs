@@ -117,7 +117,7 @@ pub(crate) enum ManifestAction {
         /// Manifests, or folders that hold one.
         #[arg(required = true)]
         manifests: Vec<PathBuf>,
-        /// jsonl needs a run with `-f json`, csv and tsv too, coco one with `-f coco`.
+        /// coco needs a run with `-f coco`, all others one with `-f json`.
         #[arg(short, long, value_enum)]
         format: ExportFormat,
         /// Where to write it; standard output when absent.
@@ -134,6 +134,8 @@ pub(crate) enum ExportFormat {
     Csv,
     /// The same with tabs.
     Tsv,
+    /// The same as Apache Parquet, with typed columns.
+    Parquet,
     /// One COCO file.
     Coco,
 }

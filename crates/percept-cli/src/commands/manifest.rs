@@ -1,9 +1,10 @@
 //! `percept manifest`: what runs have recorded.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use percept::flow::{self, ExitCode, MANIFEST_NAME, Merged, OutputTarget, Status};
-use percept::{Collection, Result};
+use percept::flow::{self, ExitCode, MANIFEST_NAME, Merged, Status};
+use percept::{Collection, Result, write};
 
 use crate::args::{ExportFormat, ManifestAction, ManifestArguments};
 use crate::report;
@@ -12,10 +13,13 @@ pub(crate) fn run(arguments: &ManifestArguments) -> Result<ExitCode> {
     match &arguments.action {
         ManifestAction::Merge { manifests, output } => {
             let merged = joined(manifests)?;
-            let done = write(output.as_deref(), merged.text()?.as_bytes())?;
+            let text = merged.text()?;
+            filled(output.as_deref(), |out| {
+                out.write_all(text.as_bytes()).map(|()| text.len()).map_err(report::unwritten)
+            })?;
             let failed = merged.count(Status::Failed);
             report::note(&format!("{} inputs, {failed} failed", merged.records.len()));
-            Ok(done)
+            Ok(ExitCode::Done)
         }
         ManifestAction::Export { manifests, format, output } => {
             let merged = joined(manifests)?;
@@ -23,13 +27,15 @@ pub(crate) fn run(arguments: &ManifestArguments) -> Result<ExitCode> {
                 ExportFormat::Jsonl => Collection::JsonLines,
                 ExportFormat::Csv => Collection::Csv,
                 ExportFormat::Tsv => Collection::Tsv,
+                ExportFormat::Parquet => Collection::Parquet,
                 ExportFormat::Coco => Collection::Coco,
             };
-            let mut bytes = Vec::new();
-            let count = percept::collect(&merged.records, form, &mut bytes)?;
-            let done = write(output.as_deref(), &bytes)?;
+            if *format == ExportFormat::Parquet && output.is_none() {
+                report::no_terminal("Parquet")?;
+            }
+            let count = filled(output.as_deref(), |out| percept::collect(&merged.records, form, out))?;
             report::note(&format!("results of {count} inputs, {} failed", merged.count(Status::Failed)));
-            Ok(done)
+            Ok(ExitCode::Done)
         }
     }
 }
@@ -45,9 +51,13 @@ fn joined(manifests: &[PathBuf]) -> Result<Merged> {
     Ok(merged)
 }
 
-fn write(output: Option<&Path>, bytes: &[u8]) -> Result<ExitCode> {
+/// A file, or standard output, with what `fill` writes.
+fn filled(
+    output: Option<&Path>,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<usize>,
+) -> Result<usize> {
     match output {
-        Some(path) => OutputTarget::File(path.to_owned()).write(bytes).map(|()| ExitCode::Done),
-        None => report::data(&String::from_utf8_lossy(bytes)),
+        Some(path) => write::atomic_filled(path, fill),
+        None => report::streamed(fill),
     }
 }
