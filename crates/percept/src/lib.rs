@@ -24,6 +24,7 @@ mod build;
 mod collect;
 mod envelope;
 mod load;
+mod report;
 pub mod segment;
 pub mod transcribe;
 
@@ -40,3 +41,4 @@ pub use build::Build;
 pub use collect::{Collection, collect};
 pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};
+pub use report::report;

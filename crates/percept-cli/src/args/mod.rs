@@ -124,6 +124,15 @@ pub(crate) enum ManifestAction {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Make a page to look at of a whole run: one HTML file with thumbnails, transcripts, failures and times.
+    Report {
+        /// Manifests, or folders that hold one.
+        #[arg(required = true)]
+        manifests: Vec<PathBuf>,
+        /// Where to write it; links in it are relative to its folder. Standard output when absent.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

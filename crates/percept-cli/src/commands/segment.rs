@@ -14,7 +14,7 @@ use percept::segment::{
 };
 use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
 
-use super::setup;
+use super::{manifest, setup};
 use crate::args::{KindChoice, OrientationChoice, SegmentArguments};
 use crate::report::{self, BatchReport, Paths};
 
@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
     let plan = setup::plan(&arguments.files, files, &segment::is_picture, &["segment"])?;
     setup::one_input_for_raw(&arguments.files, &plan)?;
+    manifest::check_report(&arguments.files, &plan)?;
     if arguments.files.dry_run {
         return report::plan(&plan);
     }
@@ -86,6 +87,7 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
     setup::conclude(run_options, &plan)?;
+    manifest::make_report(&arguments.files, &plan, &summary)?;
     Ok(setup::exit_code(&summary))
 }
 

@@ -11,7 +11,7 @@ use percept::transcribe::{
 };
 use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
 
-use super::setup;
+use super::{manifest, setup};
 use crate::args::{FormatChoice, TaskChoice, TranscribeArguments};
 use crate::report::{self, BatchReport, LiveText, Paths};
 
@@ -19,6 +19,7 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     let formats = formats(arguments);
     let plan = plan(arguments, &formats)?;
     setup::one_input_for_raw(&arguments.files, &plan)?;
+    manifest::check_report(&arguments.files, &plan)?;
     if arguments.files.dry_run {
         return report::plan(&plan);
     }
@@ -60,6 +61,7 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     let summary = flow::run::<Task, _, _, _>(&*loaded.model, &plan, read, write, &run_options, &report);
     report.finish(&summary);
     setup::conclude(run_options, &plan)?;
+    manifest::make_report(&arguments.files, &plan, &summary)?;
     Ok(setup::exit_code(&summary))
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod outputs;
 mod project;
 mod real;
+mod report;
 mod resume;
 mod scenes;
 mod segment;

@@ -5,13 +5,15 @@ mod read;
 mod rows;
 mod separated;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io::{self, Write};
 
 use percept_core::{Error, Result, write};
 use percept_flow::{Record, Status};
 use percept_segment::format::Coco;
+
+pub(crate) use read::found;
 
 /// The form of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub fn collect(records: &[Record], form: Collection, out: &mut (dyn Write + Send
 }
 
 /// What could not be written; whoever knows the path says it.
-fn unwritten(cause: io::Error) -> Error {
+pub(crate) fn unwritten(cause: io::Error) -> Error {
     let hint = write::hint(&cause);
     Error::Output { path: "-".into(), cause: cause.into(), hint }
 }

@@ -30,7 +30,7 @@ fn needed<T>(record: &Record, format: &str, found: Option<T>) -> Result<T> {
 ///
 /// # Errors
 /// `Error::Input`: an output cannot be read, or is no JSON.
-fn found<T: DeserializeOwned>(record: &Record, is: impl Fn(&T) -> bool) -> Result<Option<T>> {
+pub(crate) fn found<T: DeserializeOwned>(record: &Record, is: impl Fn(&T) -> bool) -> Result<Option<T>> {
     let json = |output: &&OutputRecord| output.path.path.ends_with(".json");
     for output in record.outputs.iter().filter(json) {
         let path = output.path.to_path();

@@ -12,27 +12,25 @@ use serde_json::{Value, json};
 use super::{Collection, collect};
 
 /// A done input whose JSON is `result`.
-fn done(folder: &Path, task: &str, input: &str, result: Value) -> Record {
-    let path = folder.join(format!("{input}.json"));
+pub(crate) fn done(folder: &Path, task: &str, input: &str, result: Value) -> Record {
+    let path = folder.join(format!("{}.json", input.replace('/', "-")));
     let envelope = json!({"schema": "percept/1", "task": task, "result": result});
     std::fs::write(&path, serde_json::to_vec(&envelope).unwrap()).unwrap();
+    let outputs = vec![OutputRecord { path: PathRecord::of(&path), sha256: "abc".into() }];
+    Record { status: Status::Done, outputs, error: None, ..failed(task, input) }
+}
+
+pub(crate) fn failed(task: &str, input: &str) -> Record {
+    let content = Content { bytes: 1, sha256: "abc".into() };
     Record {
         schema: "percept-run/1".into(),
         identity: Identity::new(task, "model", "abc", "all"),
-        input: InputRecord {
-            path: PathRecord { path: input.into(), path_bytes: None },
-            content: Some(Content { bytes: 1, sha256: "abc".into() }),
-        },
-        status: Status::Done,
-        outputs: vec![OutputRecord { path: PathRecord::of(&path), sha256: "abc".into() }],
+        input: InputRecord { path: PathRecord::of(Path::new(input)), content: Some(content) },
+        status: Status::Failed,
+        outputs: vec![],
         ms: Milliseconds::default(),
-        error: None,
+        error: Some("broken".into()),
     }
-}
-
-fn failed(task: &str, input: &str) -> Record {
-    let record = done(&std::env::temp_dir(), task, input, json!({}));
-    Record { status: Status::Failed, outputs: vec![], error: Some("broken".into()), ..record }
 }
 
 fn instance(id: u32, class: Option<&str>, score: f64, area: u64) -> Value {
