@@ -89,9 +89,13 @@ def drive_pictures(page: Page, results: list[dict]) -> None:
     lowest = min(score for some in found for _, score in some)
     assert min(map(float, first)) == round(lowest + 1e-9, 2), (first, lowest)
     assert fill(page) == 91
-    for _ in range(6):
-        page.mouse.wheel(0, 20000)
-        page.wait_for_timeout(200)
+    # At once to the end, before the page has seen that it was left: the rest comes all the same.
+    page.evaluate("""async () => {
+      for (let frame = 0; frame < 60; frame += 1) {
+        scrollTo(0, document.body.scrollHeight);
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      }
+    }""")
     assert page.locator("article").count() == 91 and not page.locator("#more").is_visible()
     assert page.evaluate("[...document.images].every((image) => image.alt !== '' && image.naturalWidth > 0)")
 
@@ -110,6 +114,13 @@ def drive_recordings(page: Page, results: list[dict]) -> None:
     page.wait_for_timeout(1500)
     time, error = card.locator("audio").evaluate("(audio) => [audio.currentTime, audio.error?.message]")
     assert error is None and last["start"] <= time <= last["start"] + 3, (last["start"], time, error)
+    word = max(last["text"].split(), key=len)
+    assert fill(page, words=word) == sum(word.lower() in json.dumps(result["result"]).lower() for result in results)
+    view = card.locator(".said").evaluate("""(list) => {
+      const [hit, box] = [list.querySelector(".hit"), list].map((one) => one.getBoundingClientRect());
+      return hit.top >= box.top - 1 && hit.bottom <= box.bottom + 1;
+    }""")
+    assert view, "the line that was searched for is in view"
     low = min(math.exp(one["avg_logprob"]) for result in results for one in result["result"]["segments"])
     assert fill(page, high=str(low / 2)) == 0 and fill(page, low=str(low / 2)) == 2
 

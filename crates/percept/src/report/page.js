@@ -98,10 +98,20 @@
     return parts;
   };
 
+  // To the first line that was searched for, once a transcript is there to be scrolled.
+  const appearance = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      appearance.unobserve(target);
+      const hit = target.querySelector(".hit");
+      if (hit) target.scrollTop += hit.getBoundingClientRect().top - target.getBoundingClientRect().top;
+    }
+  });
   const player = (item) =>
     element("audio", { controls: true, preload: "none", src: item.link, ariaLabel: `Recording ${item.name}` });
   const transcript = (item, audio) => {
     const { segments } = item.speech;
+    if (segments.length === 0) return element("p", { className: "small", textContent: "No speech." });
     const list = element("ol", { className: "said", tabIndex: 0, ariaLabel: `Transcript of ${item.name}` });
     const lines = segments.map((segment, at) => {
       const doubt = segment.doubt && `doubted: ${segment.doubt.replaceAll("_", " ")}`;
@@ -124,6 +134,7 @@
       return line;
     });
     list.append(...lines.map((line) => element("li", {}, line)));
+    if (wanted.words !== "") appearance.observe(list);
     audio?.addEventListener("timeupdate", () => {
       lines.forEach((line, at) => {
         const now = audio.currentTime >= segments[at].start && audio.currentTime < segments[at].end;
@@ -139,7 +150,7 @@
     const said = item.found.slice(0, CHIPS).map((one) => `${one.class} ${one.score.toFixed(2)}`);
     const alt = said.length > 0 ? `${item.name}, in which was found: ${said.join(", ")}` : item.name;
     const image = element("img", { src: source, width, height, alt, decoding: "async" });
-    return element("a", { className: "shot", href: item.link ?? "#", target: "_blank", rel: "noopener" }, image);
+    return element("a", { className: "shot", href: item.link, tabIndex: -1 }, image);
   };
 
   const card = (item) => {
@@ -183,11 +194,6 @@
     main.append(...chosen.slice(shown, shown + BATCH).map(card));
     shown = Math.min(shown + BATCH, chosen.length);
     more.hidden = shown === chosen.length;
-    for (const hit of main.querySelectorAll(".hit:not(.seen)")) {
-      hit.classList.add("seen");
-      const list = hit.closest(".said");
-      if (list.scrollTop === 0) list.scrollTop = hit.offsetTop - list.offsetTop;
-    }
   };
   const failures = [...document.querySelectorAll("#failures li")];
   const show = () => {
@@ -215,14 +221,32 @@
   form.addEventListener("input", soon);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(show));
+  // One recording at a time. The event does not bubble, but can be caught on its way down.
+  main.addEventListener(
+    "play",
+    (event) => main.querySelectorAll("audio").forEach((audio) => audio !== event.target && audio.pause()),
+    true,
+  );
   more.addEventListener("click", () => {
     const first = shown;
     next();
     main.children[first]?.querySelector("a, button")?.focus();
   });
-  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && !more.hidden && next(), {
-    rootMargin: "1200px",
-  }).observe(byId("more-place"));
+  const place = byId("more-place");
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (more.hidden || !entries.some((entry) => entry.isIntersecting)) return;
+      next();
+      // An observer tells changes: who scrolls to the end at once would be at the end before and after.
+      observer.unobserve(place);
+      observer.observe(place);
+    },
+    { rootMargin: "1200px" },
+  );
+  observer.observe(place);
+  if (matchMedia("(max-width: 40rem)").matches) {
+    for (const details of document.querySelectorAll(".made")) details.open = false;
+  }
   main.classList.toggle("speech", items.some((item) => item.sound));
   form.hidden = items.length === 0 && failures.length === 0;
   show();

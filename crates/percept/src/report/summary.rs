@@ -187,7 +187,7 @@ impl<'a> Summary<'a> {
                 false => "",
             };
             format!(
-                "<details{open}><summary>{} with {}</summary>\n{missing}<dl class=\"card-rows\">{rows}</dl></details>\n",
+                "<details class=\"made\"{open}><summary>{} with {}</summary>\n{missing}<dl class=\"card-rows\">{rows}</dl></details>\n",
                 html(&cut(task)),
                 html(&cut(&model.id))
             )
