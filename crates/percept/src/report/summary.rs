@@ -43,8 +43,13 @@ struct Run<'a> {
     count: usize,
     /// What the first JSON says of the model and the machine.
     card: Option<[Map<String, Value>; 2]>,
-    done: bool,
+    /// Why there is no card although something is done.
+    lacking: Option<String>,
+    looked: bool,
 }
+
+const NO_JSON: &str =
+    "The run wrote no JSON (-f json): classes, scores, masks and times of segments are not known here.";
 
 impl<'a> Summary<'a> {
     /// For a page in `folder`.
@@ -55,15 +60,23 @@ impl<'a> Summary<'a> {
             let run = match known {
                 Some(run) => run,
                 None => {
-                    runs.push(Run { identity: &record.identity, count: 0, card: None, done: false });
+                    let identity = &record.identity;
+                    runs.push(Run { identity, count: 0, card: None, lacking: None, looked: false });
                     runs.last_mut().expect("it was pushed")
                 }
             };
             run.count += 1;
-            if record.status == Status::Done && !run.done {
+            if record.status == Status::Done && !run.looked {
                 // All of a run have the same formats: if this one has no JSON, none has.
-                run.done = true;
-                run.card = envelope(record).ok().flatten().map(|envelope| [envelope.model, envelope.runtime]);
+                run.looked = true;
+                match envelope(record) {
+                    Ok(Some(envelope)) => run.card = Some([envelope.model, envelope.runtime]),
+                    Ok(None) => run.lacking = Some(NO_JSON.to_owned()),
+                    Err(error) => {
+                        let hint = "paths in a manifest are from where percept ran";
+                        run.lacking = Some(format!("{} ({hint})", error.chain()));
+                    }
+                }
             }
         }
         let of = |status: Status| records.iter().filter(|record| record.status == status).collect();
@@ -179,12 +192,9 @@ impl<'a> Summary<'a> {
             // Several would fill the screen.
             let open = if self.runs.len() == 1 { " open" } else { "" };
             let rows: String = rows.iter().filter(|(_, value)| !value.is_empty()).map(row).collect();
-            let missing = match run.card.is_none() && run.done {
-                true => {
-                    "<p class=\"missing\">The run wrote no JSON (<code>-f json</code>): classes, scores, masks \
-                         and times of segments are not known here.</p>\n"
-                }
-                false => "",
+            let missing = match &run.lacking {
+                Some(why) => format!("<p class=\"missing\">{}</p>\n", html(&cut(why))),
+                None => String::new(),
             };
             format!(
                 "<details class=\"made\"{open}><summary>{} with {}</summary>\n{missing}<dl class=\"card-rows\">{rows}</dl></details>\n",

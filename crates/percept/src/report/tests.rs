@@ -280,6 +280,13 @@ fn a_run_without_json_shows_what_there_is() {
     assert_eq!((&items[0]["text"], &items[0]["sound"]), (&json!("what was said"), &json!(true)));
     assert_eq!(items[0]["outputs"][0][0], "txt");
     assert!(page.text().contains("The run wrote no JSON"));
+    // Nor is anything known where the JSON cannot be found, as from another folder; but for another reason.
+    let record = done(folder.path(), "transcribe", "b.wav", json!({}));
+    std::fs::remove_file(record.outputs[0].path.to_path()).unwrap();
+    let page = Page::of(&[record]);
+    let note = page.items()[0]["notes"][0].as_str().unwrap().to_owned();
+    assert!(note.contains("cannot read") && note.contains("b.wav.json"), "{note}");
+    assert!(page.text().contains(&note) && !page.text().contains("wrote no JSON"));
 }
 
 #[test]
