@@ -167,6 +167,24 @@ impl Mask {
         Self::from_column_runs(width, height, pieces)
     }
 
+    /// The same in another size: each new pixel is what the pixel under its centre was.
+    pub fn scaled(&self, width: u32, height: u32) -> Self {
+        // The first new pixel whose centre, at (2 new + 1) / 2 of the new pixels, is not before the old pixel `at`.
+        let first = |at: u32, old: u32, new: u32| {
+            let (at, old, new) = (u64::from(at), u64::from(old.max(1)), u64::from(new));
+            ((2 * at * new + old).saturating_sub(1) / (2 * old)) as u32
+        };
+        let pieces = self.column_runs().flat_map(|(column, start, end)| {
+            let [left, right] = [column, column + 1].map(|at| first(at, self.width, width));
+            let [top, bottom] = [start, end].map(|at| first(at, self.height, height));
+            (left..right).map(move |column| (column, top, bottom))
+        });
+        // A column that became several has its runs one behind the other, and theirs must be in order.
+        let mut pieces: Vec<_> = pieces.filter(|(_, top, bottom)| top < bottom).collect();
+        pieces.sort_unstable();
+        Self::from_column_runs(width, height, pieces.into_iter())
+    }
+
     /// The runs inside, cut at the ends of columns: column, first row, and the row behind the last.
     fn column_runs(&self) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
         let rows = u64::from(self.height).max(1);
@@ -296,6 +314,28 @@ mod tests {
         assert_eq!(b.cropped(1, 1, 9, 2).pasted(1, 1, 4, 3), drawn(&["....", ".#.#", "...#"]));
         assert_eq!(whole.pasted(2, 1, 4, 3), drawn(&["....", "..##", "..##"]));
         assert_eq!(whole.cropped(0, 0, 2, 3), drawn(&["##", "##", "##"]));
+    }
+
+    #[test]
+    fn a_scaled_mask_has_what_was_under_the_centres() {
+        let rows = ["#..#.#.", "..##.##", "#...##.", "####..#", ".##..#."];
+        let mask = drawn(&rows);
+        for (width, height) in [(7, 5), (14, 10), (3, 2), (1, 1), (20, 3), (2, 11), (5, 7)] {
+            let under = |at: u32, old: usize, new: u32| {
+                let centre = (f64::from(at) + 0.5) / f64::from(new);
+                (centre * old as f64) as usize
+            };
+            let wanted: Vec<u8> = (0..width * height)
+                .map(|at| {
+                    let (x, y) = (under(at % width, 7, width), under(at / width, 5, height));
+                    u8::from(rows[y].as_bytes()[x] == b'#')
+                })
+                .collect();
+            let scaled = mask.scaled(width, height);
+            assert_eq!(scaled, Mask::from_pixels(width, height, &wanted), "{width} x {height}");
+        }
+        assert_eq!(mask.scaled(0, 3), Mask::empty(0, 3));
+        assert_eq!(Mask::empty(0, 0).scaled(2, 2), Mask::empty(2, 2));
     }
 
     #[test]

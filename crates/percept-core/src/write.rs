@@ -23,12 +23,33 @@ pub fn atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Output`] with a hint: no space, no permission, a read-only file, a folder in the way, or
 /// whatever `fill` returned.
-pub fn atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn atomic_with(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> Result<()> {
     write(path, fill).map_err(|cause| Error::Output {
         path: path.to_path_buf(),
         hint: hint(&cause),
         cause: cause.into(),
     })
+}
+
+/// As [`atomic_with`], for a `fill` that answers something, and that may fail for other reasons than writing.
+///
+/// # Errors
+/// What `fill` returned, its [`Error::Output`] as one of `path`; else as [`atomic_with`].
+pub fn atomic_filled<T>(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<T>) -> Result<T> {
+    let mut filled = None;
+    let written = atomic_with(path, |writer| {
+        // What is wrong is told below; here it only keeps the file from being there.
+        let outcome = filled.insert(fill(writer));
+        outcome.as_ref().map(drop).map_err(|_| ErrorKind::Other.into())
+    });
+    match filled {
+        Some(Ok(value)) => written.map(|()| value),
+        Some(Err(Error::Output { cause, hint, .. })) => {
+            Err(Error::Output { path: path.to_owned(), cause, hint })
+        }
+        Some(Err(other)) => Err(other),
+        None => written.and(Err(Error::argument("the file was not filled"))),
+    }
 }
 
 /// Writes files of these names into a folder, which then holds exactly these or is untouched.
@@ -70,7 +91,7 @@ fn write_folder(path: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
     fs::rename(new.path(), &target)
 }
 
-fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn write(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> io::Result<()> {
     let target = follow_link(path)?;
     let existing = match fs::metadata(&target) {
         Ok(metadata) => Some(metadata),
@@ -108,7 +129,10 @@ fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io
 }
 
 /// Buffers and flushes: an error that only shows at the last flush is an error too.
-fn stream<W: Write>(file: W, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<W> {
+fn stream<W: Write + Send>(
+    file: W,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
+) -> io::Result<W> {
     let mut buffer = BufWriter::with_capacity(1 << 16, file);
     fill(&mut buffer)?;
     buffer.into_inner().map_err(io::IntoInnerError::into_error)
@@ -216,6 +240,26 @@ mod tests {
         atomic(&path, b"hello").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"hello");
         assert_eq!(names(path.parent().unwrap()), ["c.txt"]);
+    }
+
+    #[test]
+    fn what_fills_a_file_may_fail_in_its_own_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.txt");
+        let answer = atomic_filled(&path, |writer| {
+            writer.write_all(b"old").map(|()| 7).map_err(|_| Error::argument("disk"))
+        });
+        assert_eq!(answer.unwrap(), 7);
+        let error = atomic_filled(&path, |_| Err::<(), _>(Error::argument("no such thing"))).unwrap_err();
+        assert_eq!(error.chain(), "no such thing");
+        let full = |_: &mut (dyn Write + Send)| {
+            let cause = io::Error::from(ErrorKind::StorageFull);
+            Err::<(), _>(Error::Output { path: "-".into(), cause: cause.into(), hint: None })
+        };
+        assert!(atomic_filled(&path, full).unwrap_err().chain().contains("c.txt"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let error = atomic_filled(&path.join("d.txt"), |_| Ok(())).unwrap_err();
+        assert!(matches!(error, Error::Output { .. }), "{}", error.chain());
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod collect;
 mod envelope;
 mod load;
 pub mod pipeline;
+mod report;
 pub mod segment;
 pub mod transcribe;
 
@@ -41,3 +42,4 @@ pub use build::Build;
 pub use collect::{Collection, collect};
 pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};
+pub use report::report;

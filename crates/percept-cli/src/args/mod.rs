@@ -140,10 +140,19 @@ pub(crate) enum ManifestAction {
         /// Manifests, or folders that hold one.
         #[arg(required = true)]
         manifests: Vec<PathBuf>,
-        /// jsonl needs a run with `-f json`, csv and tsv too, coco one with `-f coco`.
+        /// coco needs a run with `-f coco`, all others one with `-f json`.
         #[arg(short, long, value_enum)]
         format: ExportFormat,
         /// Where to write it; standard output when absent.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Make a page to look at of a whole run: one HTML file with thumbnails, transcripts, failures and times.
+    Report {
+        /// Manifests, or folders that hold one.
+        #[arg(required = true)]
+        manifests: Vec<PathBuf>,
+        /// Where to write it; links in it are relative to its folder. Standard output when absent.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -157,6 +166,8 @@ pub(crate) enum ExportFormat {
     Csv,
     /// The same with tabs.
     Tsv,
+    /// The same as Apache Parquet, with typed columns.
+    Parquet,
     /// One COCO file.
     Coco,
 }

@@ -54,6 +54,10 @@ pub(crate) struct Files {
     /// outputs]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
+    /// Write a page to look at: one HTML file with all results, failures first. `percept manifest report`
+    /// makes it later.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// Print what would be made of what, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -7,7 +7,7 @@ use percept::flow::{self, ExitCode, Item, Manifest, OnFailure, Plan, RunOptions}
 use percept::media::raw;
 use percept::{Loaded, Predicted, Result, Runtime, Task};
 
-use super::{setup, worker};
+use super::{manifest, setup, worker};
 use crate::args::{AutoOr, Files};
 use crate::report::BatchReport;
 
@@ -52,6 +52,7 @@ impl<T: Task> Road<'_, T> {
         let summary = flow::run::<T, _, _, _>(&*loaded.model, plan, read, write, &options, report);
         report.finish(&summary);
         setup::conclude(options, plan)?;
+        manifest::make_report(files, plan, &summary)?;
         Ok(setup::exit_code(&summary))
     }
 

@@ -1,7 +1,7 @@
 //! What every command needs before its work: a runtime, a hub, and a plan's parts.
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percept::flow::{
@@ -56,6 +56,7 @@ pub(crate) fn plan(
         own_outputs,
     })?;
     one_input_for_raw(files, &plan)?;
+    super::manifest::check_report(files, &plan)?;
     Ok(plan)
 }
 
@@ -90,9 +91,7 @@ pub(crate) fn manifest<T: Task>(
         (true, false) => Resume::Missing,
         (false, false) => Resume::Nothing,
     };
-    let name = files.shard.map_or(MANIFEST_NAME.to_owned(), Shard::manifest_name);
-    let in_folder = || plan.folder.as_ref().map(|folder| folder.join(name));
-    let Some(path) = files.manifest.clone().or_else(in_folder) else {
+    let Some(path) = manifest_path(files, plan) else {
         return match resume {
             Resume::Nothing => Ok(None),
             _ => Err(Error::Argument {
@@ -104,6 +103,12 @@ pub(crate) fn manifest<T: Task>(
     let parameters = format!("percept {} {parameters:?}", env!("CARGO_PKG_VERSION"));
     let identity = Identity::new(T::NAME, &local.id, &local.sha256, &parameters);
     Manifest::open(&path, identity, resume, plan).map(|manifest| Some(Arc::new(manifest)))
+}
+
+/// Where the manifest of a run is, if it has one.
+pub(crate) fn manifest_path(files: &Files, plan: &Plan) -> Option<PathBuf> {
+    let name = files.shard.map_or(MANIFEST_NAME.to_owned(), Shard::manifest_name);
+    files.manifest.clone().or_else(|| plan.folder.as_ref().map(|folder| folder.join(name)))
 }
 
 /// Brings the manifest into order behind a run.

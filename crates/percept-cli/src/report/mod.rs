@@ -61,6 +61,35 @@ pub(crate) fn data(text: &str) -> Result<ExitCode> {
     }
 }
 
+/// Standard output with what `fill` writes; 0 where its reader has gone away.
+pub(crate) fn streamed(fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<usize>) -> Result<usize> {
+    let mut stdout = io::BufWriter::new(io::stdout());
+    let filled = fill(&mut stdout).and_then(|count| stdout.flush().map(|()| count).map_err(unwritten));
+    match filled {
+        Err(Error::Output { cause, hint, .. }) => match cause.downcast_ref::<io::Error>() {
+            Some(gone) if gone.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+            _ => Err(Error::Output { path: PathBuf::from("<stdout>"), cause, hint }),
+        },
+        other => other,
+    }
+}
+
+/// Refuses to write what is no text to a terminal.
+pub(crate) fn no_terminal(what: &str) -> Result<()> {
+    match io::stdout().is_terminal() {
+        false => Ok(()),
+        true => Err(Error::Argument {
+            message: format!("{what} is no text for a terminal"),
+            hint: Some("name a file with `-o`".into()),
+        }),
+    }
+}
+
+/// An error of writing, of a place that is known elsewhere.
+pub(crate) fn unwritten(error: io::Error) -> Error {
+    Error::Output { path: PathBuf::from("-"), hint: percept::write::hint(&error), cause: error.into() }
+}
+
 fn stdout_error(error: io::Error) -> Error {
     Error::Output { path: PathBuf::from("<stdout>"), cause: error.into(), hint: None }
 }

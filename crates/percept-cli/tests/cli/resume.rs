@@ -176,6 +176,12 @@ fn a_whole_run_becomes_one_file() {
     assert!(csv.contains("\n\"in/f\ng.png\",1,") && csv.contains("\n\"in/d'e\"\".png\",1,"), "{csv}");
     assert_eq!(export("tsv").lines().count(), 1 + instances + instances / good, "one name has two lines");
 
+    // What is in it is a matter of percept's own tests; a terminal would not want it.
+    let ran = project.run(&["manifest", "export", "out", "-f", "parquet", "-o", "all.parquet"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.stderr);
+    let parquet = std::fs::read(project.path("all.parquet")).unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+
     let coco: serde_json::Value = serde_json::from_str(&export("coco")).unwrap();
     let (images, annotations) = (coco["images"].as_array().unwrap(), coco["annotations"].as_array().unwrap());
     assert_eq!((images.len(), annotations.len()), (good, instances));

@@ -53,7 +53,10 @@ fn an_exif_orientation_changes_nothing_but_where_pixels_are_stored() {
         let displayed = masks_of(&json_of(&project, &["a.png"]));
         assert!(class_iou(&scene, &displayed) > GOOD, "{orientation:?}");
         answers.insert(format!("{displayed:?}"));
-        let stored = masks_of(&json_of(&project, &["a.png", "--orientation", "stored"]));
+        let stored = json_of(&project, &["a.png", "--orientation", "stored"]);
+        let told = stored.contains(r#""standing": "stored""#);
+        assert_eq!(told, orientation != Orientation::UPRIGHT, "{orientation:?}");
+        let stored = masks_of(&stored);
         assert_eq!(stored.len(), displayed.len());
         for ((_, stored), (_, displayed)) in stored.iter().zip(&displayed) {
             let (width, height) = (stored.width(), stored.height());

@@ -59,7 +59,7 @@ impl OutputTarget {
                 hint: None,
             });
         };
-        write::atomic_with(path, fill)
+        write::atomic_with(path, |writer| fill(writer))
     }
 
     /// Writes files of these names into the folder that this is: all of them or none. What the folder held

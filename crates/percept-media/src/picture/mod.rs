@@ -35,7 +35,7 @@ pub use encode::{
 };
 pub use info::{Mapping, PictureInfo, PictureWarning};
 pub use resize::{ResizeFilter, fit_within, resize};
-pub use turn::stored_mask;
+pub use turn::{displayed_mask, stored_mask};
 
 use failure::Failure;
 use format::Format;

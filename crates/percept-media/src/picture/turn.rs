@@ -45,6 +45,15 @@ pub fn stored_mask(mask: &Mask, orientation: Orientation) -> Mask {
     Mask::from_pixels(width, height, &pixels)
 }
 
+/// The mask of a stored picture as a mask of the picture as it is displayed: the inverse of [`stored_mask`].
+pub fn displayed_mask(mask: &Mask, orientation: Orientation) -> Mask {
+    if orientation == Orientation::UPRIGHT {
+        return mask.clone();
+    }
+    let (width, height) = orientation.turned((mask.width(), mask.height()));
+    Mask::from_pixels(width, height, &turned::<1>(&mask.pixels(), (mask.width(), mask.height()), orientation))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +76,7 @@ mod tests {
             let (width, height) = orientation.turned((3, 2));
             let shown = Mask::from_pixels(width, height, &turned::<1>(&pixels, (3, 2), orientation));
             assert_eq!(stored_mask(&shown, orientation), stored, "{orientation:?}");
+            assert_eq!(displayed_mask(&stored, orientation), shown, "{orientation:?}");
         }
     }
 }

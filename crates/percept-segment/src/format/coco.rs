@@ -1,7 +1,10 @@
 //! COCO's `instances` JSON: images, annotations, categories.
 
+use std::collections::HashMap;
+
 use percept_core::segment::{Instance, Label, Segmentation};
-use serde::Serialize;
+use percept_core::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 use super::{NO_CLASS, Rle, outline, polygons};
 
@@ -21,8 +24,8 @@ pub enum CocoMasks {
     },
 }
 
-/// A COCO file that pictures are added to. It serialises to the file's JSON.
-#[derive(Clone, Debug, Default, Serialize)]
+/// A COCO file that pictures, and other files, are added to. It serialises to the file's JSON and back.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Coco {
     images: Vec<CocoImage>,
     annotations: Vec<Annotation>,
@@ -32,7 +35,7 @@ pub struct Coco {
 }
 
 /// One entry of `images`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CocoImage {
     /// From 1.
     pub id: u64,
@@ -45,7 +48,7 @@ pub struct CocoImage {
 }
 
 /// One entry of `annotations`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Annotation {
     /// From 1, over all images.
     pub id: u64,
@@ -66,7 +69,7 @@ pub struct Annotation {
 }
 
 /// The mask of an [`Annotation`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum CocoSegmentation {
     /// Run lengths.
@@ -76,7 +79,7 @@ pub enum CocoSegmentation {
 }
 
 /// One entry of `categories`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Category {
     /// The model's number of the class; another where two models gave two names one number.
     pub id: u32,
@@ -124,6 +127,34 @@ impl Coco {
                 segmentation: mask,
             });
         }
+    }
+
+    /// Adds all of another file, renumbered; its classes join those of their names here.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: an annotation is of an image or a category that the other file does not have.
+    pub fn append(&mut self, other: Self) -> Result<()> {
+        let first = self.images.len() as u64 + 1;
+        let images: HashMap<u64, u64> = other.images.iter().map(|image| image.id).zip(first..).collect();
+        let categories: HashMap<u32, u32> =
+            other.categories.iter().map(|one| (one.id, self.category(one.id, &one.name))).collect();
+        self.images
+            .extend(other.images.into_iter().zip(first..).map(|(image, id)| CocoImage { id, ..image }));
+        let missing = |what: &str, id: u64| {
+            Error::argument(format!("an annotation is of {what} {id}, which is not there"))
+        };
+        for annotation in other.annotations {
+            let (image, category) = (annotation.image_id, annotation.category_id);
+            self.annotations.push(Annotation {
+                id: self.annotations.len() as u64 + 1,
+                image_id: *images.get(&image).ok_or_else(|| missing("image", image))?,
+                category_id: *categories
+                    .get(&category)
+                    .ok_or_else(|| missing("category", u64::from(category)))?,
+                ..annotation
+            });
+        }
+        Ok(())
     }
 
     /// The pictures so far.

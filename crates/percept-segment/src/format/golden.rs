@@ -150,6 +150,35 @@ fn coco_joins_holes_and_keeps_parts() {
 }
 
 #[test]
+fn coco_files_that_are_joined_are_as_if_they_had_been_one() {
+    let finds = [
+        ("a.png", found(drawn(&["##", ".#"]), Some((17, "cat")))),
+        ("b.png", found(drawn(&["#.", "##"]), Some((17, "dog")))),
+        ("c.png", found(drawn(&["..", ".#"]), Some((3, "cat")))),
+        ("d.png", found(drawn(&["##", "##"]), None)),
+    ];
+    let (mut whole, mut joined) = (Coco::default(), Coco::default());
+    for (name, found) in &finds {
+        whole.push(name, found);
+        let mut one = Coco::default();
+        one.push(name, found);
+        // As it comes from a file.
+        let file = serde_json::to_string(&one).unwrap();
+        joined.append(serde_json::from_str(&file).unwrap()).unwrap();
+    }
+    assert_eq!(serde_json::to_value(&joined).unwrap(), serde_json::to_value(&whole).unwrap());
+    let astray = json!({
+        "images": [], "categories": [],
+        "annotations": [{
+            "id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1, "iscrowd": 0, "score": 1.0,
+            "segmentation": [[0, 0, 1, 0, 1, 1]],
+        }],
+    });
+    let error = joined.append(serde_json::from_value(astray).unwrap()).unwrap_err().chain();
+    assert!(error.contains("image 7"), "{error}");
+}
+
+#[test]
 fn yolo_has_one_polygon_a_line() {
     let text = yolo(&found(drawn(&["##..", "##.#"]), Some((3, "cat"))), 0.0);
     let fields: Vec<&str> = text.trim_end().split(' ').collect();

@@ -28,7 +28,7 @@ mod property;
 pub use coco::{Annotation, Category, Coco, CocoImage, CocoMasks, CocoSegmentation};
 pub use labelme::{LabelMe, Shape};
 pub use polygon::{Polygon, Ring, polygons};
-pub use record::{CandidateRecord, InstanceRecord, LegendEntry, SegmentRecord};
+pub use record::{CandidateRecord, InstanceRecord, LegendEntry, SegmentRecord, Standing};
 pub use rle::{Counts, Rle};
 pub use yolo::yolo;
 

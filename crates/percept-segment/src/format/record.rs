@@ -1,28 +1,48 @@
 //! The `result` of percept's own JSON.
 
 use percept_core::segment::{Candidate, Instance, Label, Segmentation, SegmentationKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Rle;
 
+/// Which picture masks and boxes are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// The one that is displayed.
+    #[default]
+    Displayed,
+    /// The one that the file stores, before its EXIF orientation is applied.
+    Stored,
+}
+
+impl Standing {
+    fn is_displayed(&self) -> bool {
+        *self == Self::Displayed
+    }
+}
+
 /// What was found in one picture.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentRecord {
     /// What the instances are.
     pub kind: SegmentationKind,
-    /// Columns of the displayed picture.
+    /// Which picture all numbers are of; absent where it is the displayed one.
+    #[serde(skip_serializing_if = "Standing::is_displayed", default)]
+    pub standing: Standing,
+    /// Columns of that picture.
     pub width: u32,
-    /// Rows of the displayed picture.
+    /// Rows of that picture.
     pub height: u32,
     /// In the model's order.
     pub instances: Vec<InstanceRecord>,
     /// What the values of the index picture mean; absent unless one is written.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub legend: Vec<LegendEntry>,
 }
 
 /// One [`Instance`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceRecord {
     /// From 1.
     pub id: u32,
@@ -41,12 +61,12 @@ pub struct InstanceRecord {
     /// The mask.
     pub rle: Rle,
     /// Where they were asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub candidates: Vec<CandidateRecord>,
 }
 
 /// One [`Candidate`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandidateRecord {
     /// The model's estimate of the mask's IoU.
     pub score: f32,
@@ -55,7 +75,7 @@ pub struct CandidateRecord {
 }
 
 /// What a value of an index picture means.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegendEntry {
     /// The value of the pixels: the instance's id.
     pub value: u32,
@@ -67,10 +87,11 @@ pub struct LegendEntry {
 }
 
 impl SegmentRecord {
-    /// Without a legend.
+    /// Of the displayed picture, without a legend.
     pub fn new(segmentation: &Segmentation) -> Self {
         Self {
             kind: segmentation.kind,
+            standing: Standing::Displayed,
             width: segmentation.width,
             height: segmentation.height,
             instances: segmentation.instances.iter().map(InstanceRecord::new).collect(),

@@ -11,13 +11,13 @@ use percept_core::{Model, Result, Runtime, Segment};
 use percept_flow::InputSource;
 use percept_hub::Hub;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
-pub use percept_segment::format::Rle;
+pub use percept_segment::format::{Rle, Standing};
 use percept_segment::{Refined, Tiled};
 use serde::Serialize;
 
 pub use format::Format;
 pub(crate) use output::overlay;
-pub use output::{Answers, Rendered, Standing, background};
+pub use output::{Answers, Rendered, background};
 pub use percept_core::segment::{
     Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt,
     Orientation, PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation,

@@ -6,7 +6,7 @@ use percept_core::segment::{Image, Instance, Mask, Orientation, Segmentation};
 use percept_core::{Error, Result};
 use percept_media::draw::{self, Background, OverlayItem};
 use percept_media::picture::{self, PictureLimits, PictureSource};
-use percept_segment::format::{Coco, CocoMasks, LabelMe, LegendEntry, SegmentRecord, yolo};
+use percept_segment::format::{Coco, CocoMasks, LabelMe, LegendEntry, SegmentRecord, Standing, yolo};
 use serde::Serialize;
 
 use super::Format;
@@ -31,16 +31,6 @@ pub fn background(text: &str) -> Result<Background> {
     }
     let source = PictureSource::Path(text.into());
     Ok(Background::Picture(picture::read(source, PictureLimits::default())?.0))
-}
-
-/// Which picture masks and boxes are of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    /// The one that is displayed.
-    #[default]
-    Displayed,
-    /// The one that the file stores, before its EXIF orientation is applied.
-    Stored,
 }
 
 /// One picture's results on their way to files.
@@ -76,6 +66,9 @@ impl<'a> Answers<'a> {
     /// The `result` of the JSON envelope; with the meaning of an index picture's values, if there is one.
     pub fn record(&self, formats: &[Format]) -> SegmentRecord {
         let mut record = SegmentRecord::new(self.masks());
+        if self.stored.is_some() {
+            record.standing = Standing::Stored;
+        }
         if formats.contains(&Format::Index) {
             record.legend = LegendEntry::all(self.masks());
             for entry in &mut record.legend {
