@@ -349,3 +349,29 @@ fn parts_and_jobs_of_a_pipeline_are_the_whole() {
     };
     assert_eq!(pictures(tree("batch")), pictures(whole));
 }
+
+#[test]
+fn json_is_what_its_schema_says() {
+    let project = Project::new();
+    project.write("in/a.png", &picture::encode_png(&scene("small").image()).unwrap());
+    project.speech("talk/a.wav", 3.0);
+    let set = [
+        format!("model={}", model("shapes-segformer")),
+        format!("coarse={}", model("shapes-segformer")),
+        format!("fine={}", model("shapes-sam")),
+        format!("model={}", tiny_whisper()),
+    ];
+    for (pipeline, more) in [
+        ("cutouts.toml", &["in", "--set", &set[0]][..]),
+        ("refine.toml", &["in", "--set", &set[1], "--set", &set[2]]),
+        ("speech.toml", &["talk", "--set", &set[3]]),
+    ] {
+        let ran = project.run(&[&["run", &example(pipeline), "-o", "out", "-y"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let schema = std::fs::read_to_string(root().join("docs/schema/pipeline.json")).unwrap();
+        let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        let result = result(&project, "out/a.run.json");
+        let errors = validator.iter_errors(&result).map(|error| error.to_string()).collect::<Vec<_>>();
+        assert!(errors.is_empty(), "{pipeline}: {errors:?}");
+    }
+}

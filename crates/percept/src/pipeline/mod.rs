@@ -31,12 +31,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percept_core::segment::SegmentRequest;
-use percept_core::{LocalModel, Model, Result, Runtime, SourceKind};
+use percept_core::{LocalModel, Model, Precision, Result, Runtime, SourceKind, Task};
 use percept_flow::InputSource;
 use percept_hub::Hub;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
 use percept_media::sound::{self, SoundInfo, SoundSource};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use toml::de::DeValue;
 
 pub use execute::{PipelineInput, PipelineOutput, Run, StageOutput};
@@ -60,6 +61,8 @@ pub struct Pipeline {
 #[derive(Debug, Serialize)]
 pub struct StageCard {
     stage: String,
+    /// What really ran.
+    precision: Precision,
     #[serde(flatten)]
     model: ModelCard,
 }
@@ -199,22 +202,23 @@ impl Pipeline {
                 places.push(place);
             }
             models.of_stage.push(Some(place));
-            let model = match request {
-                Some(_) => ModelCard::new(&models.segment[place]),
-                None => ModelCard::new(&models.transcribe[place]),
+            let (model, precision) = match request {
+                Some(_) => card(&models.segment[place]),
+                None => card(&models.transcribe[place]),
             };
-            cards.push(StageCard { stage: stage.name.clone(), model });
+            cards.push(StageCard { stage: stage.name.clone(), precision, model });
         }
         let local = self.local(&models);
         let model: Box<dyn Model<Run>> = Box::new(Ready { scope: self.scope.clone(), models });
         Ok((Loaded { model, local, architecture: "pipeline" }, cards))
     }
 
-    /// The pipeline as if it were one model, whose weights are those of all.
+    /// The pipeline as if it were one model: its digest is that of the digests of all weights.
     fn local(&self, models: &Models) -> LocalModel {
         let segment = models.segment.iter().map(|loaded| &loaded.local);
         let all = segment.chain(models.transcribe.iter().map(|loaded| &loaded.local));
-        let sha256 = all.map(|local| format!("{}:{}", local.id, local.sha256)).collect::<Vec<_>>().join(" ");
+        let weights = all.map(|local| local.sha256.as_str()).collect::<Vec<_>>().join("\n");
+        let sha256 = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
         LocalModel {
             id: self.name.clone(),
             kind: SourceKind::BuiltIn,
@@ -241,6 +245,10 @@ impl Pipeline {
             (_, InputSource::Stdin) => pictures(picture::read(PictureSource::Stdin, limits)?),
         })
     }
+}
+
+fn card<T: Task>(loaded: &Loaded<T>) -> (ModelCard, Precision) {
+    (ModelCard::new(loaded), loaded.model.precision())
 }
 
 fn sounds((sound, info): (percept_core::transcribe::Sound, SoundInfo)) -> (PipelineInput, MediaInfo) {
