@@ -1,15 +1,17 @@
-"""Pictures a second of a folder, against one after the other: python benches/throughput.py target/release/percept
+"""Items a second of a folder, against one after the other: python benches/throughput.py target/release/percept
 
 Needs Pillow, torch and transformers (tests/reference/requirements.txt): the model is SegFormer-B0 with random weights.
-Three ways take turns, medians are printed with their ratios:
+With --speech FILE copies of a recording are transcribed instead, with whisper-tiny.en. Three ways take turns, medians are
+printed with their ratios:
 
-    processes   `percept segment ONE` in a loop, a process a picture
-    one         the folder with -j 1: all threads on one picture after the other
+    processes   `percept TASK ONE` in a loop, a process an item
+    one         the folder with -j 1: all threads on one item after the other
     folder      the folder as it is by default
 """
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -41,22 +43,25 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, nargs=2, default=(1600, 1200))
-    parser.add_argument("--format", default="json,png")
-    parser.add_argument("--precision", default="f32")
-    parser.add_argument("--model", type=Path, help="a snapshot in place of SegFormer-B0")
+    parser.add_argument("--speech", type=Path)
+    parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        model = arguments.model or root / "model"
-        if arguments.model is None:
-            model.mkdir()
-            build(CASES["segformer-b0"], model)
         (root / "in").mkdir()
-        paths = pictures(root / "in", arguments.count, tuple(arguments.size))
-        common = ["--model", model, "-f", arguments.format, "--precision", arguments.precision, "-q"]
+        if arguments.speech:
+            names = [root / "in" / f"{index:04}{arguments.speech.suffix}" for index in range(arguments.count)]
+            paths = [Path(shutil.copy(arguments.speech, name)) for name in names]
+            common = ["transcribe", "--model", "whisper-tiny.en", "-f", "json"]
+        else:
+            (root / "model").mkdir()
+            build(CASES["segformer-b0"], root / "model")
+            paths = pictures(root / "in", arguments.count, tuple(arguments.size))
+            common = ["segment", "--model", root / "model", "-f", "json,png"]
 
         def percept(inputs: list[Path], *more: str) -> None:
-            command = [arguments.percept.resolve(), "segment", *inputs, *common, "-o", root / "out", "-y", *more]
+            command = [arguments.percept.resolve(), *common, *inputs, "--precision", arguments.precision]
+            command += ["-q", "-o", root / "out/", "-y", *more]
             subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
 
         ways = {
@@ -72,7 +77,7 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - began)
             print(f"round {round_number}: {({name: round(times[-1], 2) for name, times in seconds.items()})}", file=sys.stderr)
         medians = {name: statistics.median(times) for name, times in seconds.items()}
-        result = {f"{name}_pictures_a_second": round(arguments.count / median, 2) for name, median in medians.items()}
+        result = {f"{name}_items_a_second": round(arguments.count / median, 2) for name, median in medians.items()}
         result |= {f"folder_over_{name}": round(medians[name] / medians["folder"], 2) for name in ("processes", "one")}
         print(json.dumps(result))
 
