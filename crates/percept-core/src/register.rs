@@ -213,7 +213,7 @@ pub enum Doubt {
 pub struct Fit {
     /// Below what a point of the source counts as met: the distance to the nearest point of the target.
     pub inlier_distance: f64,
-    /// Points of the source that were asked: all, or an even choice of many.
+    /// Points of the source that were asked: those of the last level's voxels, or all where it had none.
     pub asked: usize,
     /// Pairs: points of the source that are met, each with its nearest point of the target.
     pub pairs: usize,
@@ -221,6 +221,9 @@ pub struct Fit {
     pub rmse_after: f64,
     /// The same of the same pairs as the files have them.
     pub rmse_before: f64,
+    /// Root of the mean squared distance of these pairs along the target's normals, as the transform puts them: unlike
+    /// `rmse_after` it does not hold how far apart the points of a surface are. Pairs without a normal are left out.
+    pub plane_rmse_after: f64,
     /// `pairs / asked`.
     pub inlier_ratio: f64,
     /// Share of the source that has target within `overlap_distance`.

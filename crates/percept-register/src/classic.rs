@@ -1,0 +1,173 @@
+//! Registration without weights: search, refinement, judgement.
+
+use std::time::Instant;
+
+use percept_core::register::{
+    Doubt, Fine, PointCloud, RegisterInput, RegisterOptions, Registration, Start, Transform,
+};
+use percept_core::{
+    Error, LocalModel, Model, Precision, Predicted, RawTensor, RawValues, Register, Result, Runtime, Timings,
+};
+
+use crate::fine::{self, Known};
+use crate::judge::{self, Judged};
+use crate::motion::Motion;
+use crate::sheet::Whole;
+
+/// The methods without weights.
+#[derive(Debug)]
+struct Classic;
+
+pub(crate) fn load(_files: &LocalModel, _runtime: &Runtime) -> Result<Box<dyn Model<Register>>> {
+    Ok(Box::new(Classic))
+}
+
+impl Model<Register> for Classic {
+    fn predict(&self, inputs: &[RegisterInput]) -> Result<Vec<Predicted<Registration>>> {
+        inputs.iter().map(register).collect()
+    }
+
+    fn raw(&self, input: &RegisterInput) -> Result<Vec<RawTensor>> {
+        let found = register(input)?.output;
+        let points = |name: &str, cloud: &PointCloud| RawTensor {
+            name: name.to_owned(),
+            shape: vec![cloud.len(), 3],
+            values: RawValues::F32(cloud.points.iter().flatten().map(|value| *value as f32).collect()),
+        };
+        let matrix = found.transform.matrix();
+        Ok(vec![
+            points("source_points", &input.source),
+            points("target_points", &input.target),
+            RawTensor {
+                name: "transform".into(),
+                shape: vec![4, 4],
+                values: RawValues::F32(matrix.iter().flatten().map(|value| *value as f32).collect()),
+            },
+        ])
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+}
+
+fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
+    let began = Instant::now();
+    let RegisterInput { source, target, options } = input;
+    check_options(options)?;
+    check_cloud(source, "source")?;
+    check_cloud(target, "target")?;
+    if options.fine == Fine::Color {
+        for (cloud, name) in [(source, "source"), (target, "target")] {
+            if cloud.colors.is_none() {
+                return Err(Error::Argument {
+                    message: format!("the {name} has no colours, which `color` needs"),
+                    hint: Some("use `gicp`, which needs none".into()),
+                });
+            }
+        }
+    }
+    let (whole_source, whole_target) = rayon::join(|| Whole::new(source), || Whole::new(target));
+    // Working coordinates are counted from the middle of each cloud.
+    let to_working = |transform: &Transform| {
+        let local = transform.about_origins(source.origin, target.origin);
+        let middle = |whole: &Whole| whole.middle.into();
+        Motion::from(&local.about_origins(middle(&whole_source), middle(&whole_target)))
+    };
+    let before = to_working(&Transform::IDENTITY);
+    let prepared = began.elapsed();
+    let (start, known, search) = match &options.start {
+        Start::Guess(guess) => (to_working(guess), Known::Guessed, None),
+        Start::Anywhere | Start::Sampled => {
+            return Err(Error::argument("the search is not built yet"));
+        }
+    };
+    let plans = fine::plan(&whole_source, &whole_target, options, known);
+    let refined = fine::refine(&whole_source, &whole_target, options, &plans, &start);
+    let modeled = began.elapsed();
+    let sheets = &refined.sheets;
+    let usual = if sheets.voxel > 0.0 { sheets.voxel } else { 2.0 * sheets.spacing };
+    let inlier_distance = options.inlier_distance.unwrap_or(usual);
+    let Judged { fit, covariance, free } =
+        judge::judge(sheets, &refined.motion, &before, inlier_distance, &whole_target.middle);
+    let local = Transform::from(&refined.motion)
+        .between_origins(whole_source.middle.into(), whole_target.middle.into());
+    let converged = refined.levels.last().is_none_or(|level| level.converged);
+    let mut found = Registration {
+        transform: local,
+        source_origin: source.origin,
+        target_origin: target.origin,
+        doubts: Vec::new(),
+        fit,
+        search,
+        levels: refined.levels,
+        converged,
+        covariance,
+        free,
+    };
+    found.doubts = doubts(&found, options);
+    let milliseconds = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+    let timings = Timings {
+        prepare: milliseconds(prepared),
+        model: milliseconds(modeled - prepared),
+        finish: milliseconds(began.elapsed() - modeled),
+        ..Timings::default()
+    };
+    Ok(Predicted { output: found, timings })
+}
+
+/// The least share of the source that has to meet the target.
+const LEAST_INLIERS: f64 = 0.1;
+
+fn doubts(found: &Registration, options: &RegisterOptions) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    if found.fit.inlier_ratio < LEAST_INLIERS {
+        doubts.push(Doubt::FewInliers { ratio: found.fit.inlier_ratio, wanted: LEAST_INLIERS });
+    }
+    if !found.free.is_empty() && !matches!(options.start, Start::Guess(_)) {
+        doubts.push(Doubt::Free);
+    }
+    if !found.converged {
+        doubts.push(Doubt::NotConverged);
+    }
+    doubts
+}
+
+fn check_options(options: &RegisterOptions) -> Result<()> {
+    let positive = |value: Option<f64>| value.is_none_or(|value| value > 0.0 && value.is_finite());
+    if !positive(options.max_distance) || !positive(options.inlier_distance) {
+        return Err(Error::argument("distances are larger than 0"));
+    }
+    if options.voxels.iter().any(|voxel| !(*voxel >= 0.0 && voxel.is_finite())) {
+        return Err(Error::argument("sizes of voxels are 0 or larger"));
+    }
+    if options.voxels.windows(2).any(|pair| pair[0] < pair[1]) {
+        return Err(Error::argument("sizes of voxels go from coarse to fine"));
+    }
+    if options.trim.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+        return Err(Error::argument("the share of pairs lies above 0 and up to 1"));
+    }
+    Ok(())
+}
+
+/// Refuses what no motion can be told from.
+fn check_cloud(cloud: &PointCloud, name: &str) -> Result<()> {
+    let wrong = |what: &str| {
+        Err(Error::Argument {
+            message: format!("the {name} {what}"),
+            hint: Some("a motion is told by points that spread over a surface".into()),
+        })
+    };
+    let Some((low, high)) = cloud.bounds() else { return wrong("has no points") };
+    if cloud.len() < 3 {
+        return wrong(&format!("has {} points, and three are the least that tell a motion", cloud.len()));
+    }
+    let diagonal = (0..3).map(|axis| (high[axis] - low[axis]).powi(2)).sum::<f64>().sqrt();
+    if diagonal <= 0.0 {
+        return wrong("has all its points at one place");
+    }
+    if crate::surface::on_a_line(&cloud.points, diagonal) {
+        return wrong("has all its points on one line");
+    }
+    Ok(())
+}
