@@ -1,6 +1,6 @@
 //! Registers two clouds several times from arrays in memory and prints the times: what `benches/peers/register.py` runs.
 //!
-//! `pair SOURCE TARGET gicp|global RUNS [VOXEL MAX_DISTANCE]`
+//! `pair SOURCE TARGET gicp|global RUNS [VOXEL MAX_DISTANCE NEIGHBORS]`
 #![expect(clippy::print_stdout, reason = "printing is its work")]
 
 use std::sync::Arc;
@@ -22,8 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Arc::new(RegisterOptions {
         start,
         fine: Fine::Gicp,
-        voxels: numbers.first().copied().into_iter().collect(),
+        voxels: numbers.first().copied().filter(|voxel| *voxel >= 0.0).into_iter().collect(),
         max_distance: numbers.get(1).copied(),
+        neighbors: numbers.get(2).map(|number| *number as usize),
         ..RegisterOptions::default()
     });
     let files = LocalModel::of_folder("classic", std::path::Path::new("."))?;

@@ -54,8 +54,4 @@ impl Cells {
     pub(crate) fn covariance(&self, at: usize) -> Matrix3<f64> {
         self.covariances[at]
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.means.len()
-    }
 }

@@ -9,9 +9,11 @@ use percept_core::{
     Error, LocalModel, Model, Precision, Predicted, RawTensor, RawValues, Register, Result, Runtime, Timings,
 };
 
+use crate::agree;
 use crate::fine::{self, Known};
 use crate::judge::{self, Judged};
 use crate::motion::Motion;
+use crate::search;
 use crate::sheet::Whole;
 
 /// The methods without weights.
@@ -76,11 +78,19 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
     };
     let before = to_working(&Transform::IDENTITY);
     let prepared = began.elapsed();
+    let mut doubts = Vec::new();
     let (start, known, search) = match &options.start {
         Start::Guess(guess) => (to_working(guess), Known::Guessed, None),
-        Start::Anywhere | Start::Sampled => {
-            return Err(Error::argument("the search is not built yet"));
-        }
+        Start::Anywhere | Start::Sampled => match search::search(&whole_source, &whole_target, options) {
+            Ok(found) => {
+                doubts.extend(found.doubt);
+                (found.motion, Known::Found(found.unit), Some(found.search))
+            }
+            Err(agreeing) => {
+                doubts.push(Doubt::FewMatches { found: agreeing, wanted: agree::LEAST });
+                (before, Known::Guessed, None)
+            }
+        },
     };
     let plans = fine::plan(&whole_source, &whole_target, options, known);
     let refined = fine::refine(&whole_source, &whole_target, options, &plans, &start);
@@ -97,7 +107,7 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
         transform: local,
         source_origin: source.origin,
         target_origin: target.origin,
-        doubts: Vec::new(),
+        doubts,
         fit,
         search,
         levels: refined.levels,
@@ -105,7 +115,7 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
         covariance,
         free,
     };
-    found.doubts = doubts(&found, options);
+    doubt(&mut found, options);
     let milliseconds = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let timings = Timings {
         prepare: milliseconds(prepared),
@@ -119,18 +129,17 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
 /// The least share of the source that has to meet the target.
 const LEAST_INLIERS: f64 = 0.1;
 
-fn doubts(found: &Registration, options: &RegisterOptions) -> Vec<Doubt> {
-    let mut doubts = Vec::new();
+fn doubt(found: &mut Registration, options: &RegisterOptions) {
     if found.fit.inlier_ratio < LEAST_INLIERS {
-        doubts.push(Doubt::FewInliers { ratio: found.fit.inlier_ratio, wanted: LEAST_INLIERS });
+        let ratio = found.fit.inlier_ratio;
+        found.doubts.push(Doubt::FewInliers { ratio, wanted: LEAST_INLIERS });
     }
     if !found.free.is_empty() && !matches!(options.start, Start::Guess(_)) {
-        doubts.push(Doubt::Free);
+        found.doubts.push(Doubt::Free);
     }
     if !found.converged {
-        doubts.push(Doubt::NotConverged);
+        found.doubts.push(Doubt::NotConverged);
     }
-    doubts
 }
 
 fn check_options(options: &RegisterOptions) -> Result<()> {

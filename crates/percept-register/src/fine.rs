@@ -14,16 +14,18 @@ use crate::voxel;
 /// Clouds of no more points are not thinned.
 const FEW: usize = 6_000;
 /// Points of the last level of larger ones.
-const WANTED: usize = 20_000;
+const WANTED: usize = 16_000;
 /// Neighbours that tell a surface.
 const NEIGHBORS: usize = 10;
 /// The largest distance of pairs, in voxels.
-const REACH: f64 = 4.0;
+const REACH: f64 = 10.0;
 /// And in the usual distance of neighbours, where all points are taken.
 const REACH_OF_POINTS: f64 = 6.0;
 const ITERATIONS: usize = 50;
 /// A step that moves points by less than this part of the largest distance of pairs is rest.
-const REST: f64 = 1e-5;
+const REST: f64 = 1e-6;
+/// On levels that are not the last.
+const COARSE_REST: f64 = 1e-3;
 
 /// One step of the way from coarse to fine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,11 +87,13 @@ pub(crate) fn plan(source: &Whole, target: &Whole, options: &RegisterOptions, kn
 }
 
 fn sizes(source: &Whole, target: &Whole, known: Known) -> Vec<f64> {
-    let larger = if source.points.len() > target.points.len() { source } else { target };
+    // The target decides, so that one target gives one size; unless it is the far smaller one.
+    let larger = if source.points.len() > 2 * target.points.len() { source } else { target };
     if larger.points.len() <= FEW {
         return vec![0.0];
     }
     let last = voxel::size_for(&larger.points, larger.diagonal, WANTED.min(larger.points.len() / 2));
+    let last = voxel::round(last);
     match known {
         Known::Guessed => vec![4.0 * last, 2.0 * last, last],
         Known::Found(voxel) if voxel > 3.0 * last => vec![voxel.min(4.0 * last), 2.0 * last, last],
@@ -109,13 +113,14 @@ pub(crate) fn refine(
     let mut motion = *start;
     let mut levels = Vec::new();
     let mut sheets: Option<Sheets> = None;
-    for plan in plans {
+    for (at, plan) in plans.iter().enumerate() {
+        let rest = if at + 1 == plans.len() { REST } else { COARSE_REST };
         let now = match sheets.take() {
             Some(same) if same.voxel == plan.voxel => same,
             _ => sheets_of(source, target, plan.voxel, neighbors),
         };
         if options.fine != Fine::None {
-            let solved = solve(&now, options, plan, &motion);
+            let solved = solve(&now, options, plan, rest * plan.max_distance, &motion);
             motion = solved.motion;
             levels.push(Level {
                 voxel: plan.voxel,
@@ -142,7 +147,7 @@ fn sheets_of(source: &Whole, target: &Whole, voxel: f64, neighbors: usize) -> Sh
     Sheets { source, target, voxel, spacing }
 }
 
-fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, start: &Motion) -> Solved {
+fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, rest: f64, start: &Motion) -> Solved {
     let cells;
     let onto = if options.fine == Fine::Vgicp {
         // Cells of several voxels: a cell of one point would know no more than that point.
@@ -161,7 +166,7 @@ fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, start: &Motion
         scaled: scaled(options),
         locked: options.locked,
         max_iterations: options.max_iterations.unwrap_or(ITERATIONS),
-        rest: REST * plan.max_distance,
+        rest,
     };
     problem.solve(start)
 }

@@ -7,12 +7,16 @@
 //! Start reading with `classic`, which puts the parts together.
 #![forbid(unsafe_code)]
 
+mod agree;
 mod cells;
 mod classic;
+mod feature;
 mod fine;
 mod judge;
+mod matching;
 mod motion;
 mod pairing;
+mod search;
 mod sheet;
 mod solve;
 mod surface;

@@ -12,10 +12,6 @@ pub(crate) struct Motion {
 }
 
 impl Motion {
-    pub(crate) fn identity() -> Self {
-        Self { rotation: Matrix3::identity(), translation: Vector3::zeros(), scale: 1.0 }
-    }
-
     pub(crate) fn apply(&self, point: &Vector3<f64>) -> Vector3<f64> {
         self.scale * (self.rotation * point) + self.translation
     }

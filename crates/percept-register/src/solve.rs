@@ -15,6 +15,10 @@ use crate::tree::Tree;
 const FREEDOM: usize = 7;
 /// Points of a chunk.
 const CHUNK: usize = 512;
+/// After so many steps, pairs that still change places do so for ever: from then on they stay, once steps are small beside
+/// the largest distance of pairs.
+const SETTLING: usize = 12;
+const SMALL: f64 = 0.01;
 /// Neighbours are looked for a little beyond the largest distance of pairs, so that it is known for how far a point
 /// without one stays without.
 const BEYOND: f32 = 1.2;
@@ -104,8 +108,11 @@ impl Problem<'_> {
         let mut solved = Solved { motion: *start, iterations: 0, converged: false, pairs: 0 };
         // The last motion from which a step was taken, and its cost.
         let mut before: Option<(Motion, Sums)> = None;
+        let mut settled = false;
         while solved.iterations < self.max_iterations {
-            self.pair_up(&solved.motion, &mut partners);
+            if !settled {
+                self.pair_up(&solved.motion, &mut partners);
+            }
             let cut = self.trim.map(|share| cut(&mut partners, share));
             let center = solved.motion.apply(&middle);
             let mut sums = self.sum_up(&solved.motion, &center, &partners, cut);
@@ -129,6 +136,7 @@ impl Problem<'_> {
             let Some(step) = self.step(&sums, damping, radius) else { break };
             solved.motion = solved.motion.stepped(&step, &solved.motion.apply(&middle));
             let moved = step.shift.norm() + (step.turn.norm() + step.growth.abs()) * radius;
+            settled |= solved.iterations >= SETTLING && moved < SMALL * self.max_distance;
             if moved < self.rest {
                 solved.converged = true;
                 break;

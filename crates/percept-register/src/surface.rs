@@ -2,7 +2,7 @@
 
 use nalgebra::{Matrix3, Vector3};
 
-use crate::tree::{Neighbor, Tree};
+use crate::tree::Tree;
 
 /// Fewer neighbours than this, the point itself among them, tell no surface.
 const LEAST_NEIGHBORS: usize = 5;
@@ -13,21 +13,6 @@ pub(crate) fn normals(points: &[Vector3<f64>], tree: &Tree, k: usize) -> Vec<Vec
     tree.neighbors_of_all(k, |index, neighbors| {
         let around = neighbors.iter().map(|neighbor| points[neighbor.index as usize]);
         normal(points[index], around, neighbors.len())
-    })
-}
-
-/// The same with all neighbours nearer than `radius`, `k` of them at most.
-pub(crate) fn normals_within(
-    points: &[Vector3<f64>],
-    tree: &Tree,
-    radius: f64,
-    k: usize,
-) -> Vec<Vector3<f64>> {
-    let limit = (radius * radius) as f32;
-    tree.neighbors_of_all(k, |index, neighbors: &[Neighbor]| {
-        let near = neighbors.iter().take_while(|neighbor| neighbor.squared <= limit).count();
-        let around = neighbors[..near].iter().map(|neighbor| points[neighbor.index as usize]);
-        normal(points[index], around, near)
     })
 }
 

@@ -182,6 +182,16 @@ pub(crate) fn size_for(points: &[Vector3<f64>], diagonal: f64, wanted: usize) ->
     size
 }
 
+/// The nearest preferred number (ISO 3, R10: 1, 1.25, 1.6, 2, ...): sizes that people can read, and that a little more or
+/// less of a cloud does not change.
+pub(crate) fn round(size: f64) -> f64 {
+    const STEPS: [f64; 10] = [1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0];
+    let step = (size.log10() * 10.0).round() as i32;
+    let decade = step.div_euclid(10);
+    let digits = STEPS[step.rem_euclid(10) as usize];
+    if decade < 0 { digits / 10_f64.powi(-decade) } else { digits * 10_f64.powi(decade) }
+}
+
 /// All points along the same curve, with `values`; ties by coordinates, so that the order in a file does not matter.
 pub(crate) fn sorted(points: &[Vector3<f64>], values: Option<&[f64]>, diagonal: f64) -> Voxels {
     // Twelve bits an axis, as fine as an order for the cache needs.
@@ -232,6 +242,15 @@ mod tests {
         let size = size_for(&points, 30.0, 1000);
         let count = occupied(&points, size);
         assert!((900..1120).contains(&count), "{count} of {size}");
+    }
+
+    #[test]
+    fn sizes_are_round() {
+        for (size, want) in
+            [(0.0996, 0.1), (0.11, 0.1), (0.115, 0.125), (3.3, 3.15), (950.0, 1000.0), (1.0, 1.0)]
+        {
+            assert_eq!(round(size), want);
+        }
     }
 
     #[test]
