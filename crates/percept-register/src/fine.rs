@@ -21,6 +21,9 @@ const NEIGHBORS: usize = 10;
 const REACH: f64 = 10.0;
 /// And in the usual distance of neighbours, where all points are taken.
 const REACH_OF_POINTS: f64 = 6.0;
+/// And where planes have the last word on a coarse level. On the scan lines of a street they come to the right rest from
+/// 2 degrees to either side with this reach, and to wrong ones with a wider.
+const NARROW: f64 = 2.5;
 const ITERATIONS: usize = 50;
 /// A step that moves points by less than this part of the largest distance of pairs is rest.
 const REST: f64 = 1e-6;
@@ -32,6 +35,13 @@ const COARSE_REST: f64 = 1e-3;
 pub(crate) struct Plan {
     pub(crate) voxel: f64,
     pub(crate) max_distance: f64,
+    /// What it refines by: GICP comes to false rests with the few points and the wide reach of a coarse level, and planes
+    /// do not.
+    pub(crate) fine: Fine,
+    /// How many neighbours tell the surface. A coarse level takes more: the nearest ones lie on one scan line.
+    pub(crate) neighbors: usize,
+    /// A step that moves points less than this is rest.
+    pub(crate) rest: f64,
 }
 
 /// Where a start comes from, for how far off it may be.
@@ -48,6 +58,7 @@ pub(crate) struct Sheets {
     pub(crate) source: Sheet,
     pub(crate) target: Sheet,
     pub(crate) voxel: f64,
+    pub(crate) neighbors: usize,
     /// The usual distance of neighbours in the target.
     pub(crate) spacing: f64,
 }
@@ -58,17 +69,41 @@ pub(crate) struct Refined {
     pub(crate) sheets: Sheets,
 }
 
-/// Sizes of voxels and distances, coarse to fine.
+/// The levels, coarse to fine.
 pub(crate) fn plan(source: &Whole, target: &Whole, options: &RegisterOptions, known: Known) -> Vec<Plan> {
+    let steps = steps(source, target, options, known);
+    let last = steps.len() - 1;
+    let neighbors = options.neighbors.unwrap_or(NEIGHBORS).max(3);
+    let planes = |fine: Fine| if fine == Fine::Gicp { Fine::Plane } else { fine };
+    let coarse = |voxel: f64, max_distance: f64| Plan {
+        voxel,
+        max_distance,
+        fine: planes(options.fine),
+        neighbors: 2 * neighbors,
+        rest: max_distance * COARSE_REST,
+    };
+    let mut plans: Vec<Plan> =
+        steps[..last].iter().map(|&(voxel, max_distance)| coarse(voxel, max_distance)).collect();
+    // What the wide reach has brought about, a narrow one makes sure of.
+    if let Some(&(voxel, wide)) = steps[..last].last().filter(|(voxel, _)| *voxel > 0.0) {
+        plans.push(coarse(voxel, wide.min(NARROW * voxel)));
+        if matches!(known, Known::Found(_)) {
+            plans.drain(..plans.len() - 1);
+        }
+    }
+    let (voxel, max_distance) = steps[last];
+    plans.push(Plan { voxel, max_distance, fine: options.fine, neighbors, rest: max_distance * REST });
+    plans
+}
+
+/// Sizes of voxels, and the largest distances of pairs. At least one.
+fn steps(source: &Whole, target: &Whole, options: &RegisterOptions, known: Known) -> Vec<(f64, f64)> {
     let voxels =
         if options.voxels.is_empty() { sizes(source, target, known) } else { options.voxels.clone() };
     let last = *voxels.last().unwrap_or(&0.0);
     if last > 0.0 {
         let widest = options.max_distance.unwrap_or(REACH * last);
-        return voxels
-            .iter()
-            .map(|&voxel| Plan { voxel, max_distance: widest * (voxel / last).max(1.0) })
-            .collect();
+        return voxels.iter().map(|&voxel| (voxel, widest * (voxel / last).max(1.0))).collect();
     }
     // All points, at shrinking distances.
     let spacing = spacing_of(&Sheet::new(target.thinned(0.0), NEIGHBORS));
@@ -78,12 +113,11 @@ pub(crate) fn plan(source: &Whole, target: &Whole, options: &RegisterOptions, kn
         Known::Found(_) => 2.0,
     };
     let coarse = voxels.iter().filter(|voxel| **voxel > 0.0);
-    let coarse = coarse.map(|&voxel| Plan { voxel, max_distance: (REACH * voxel).max(last) });
-    let rest =
-        [first, (first / 2.0).max(1.0), 1.0].map(|wider| Plan { voxel: 0.0, max_distance: wider * last });
-    let mut plans: Vec<Plan> = coarse.chain(rest).collect();
-    plans.dedup();
-    plans
+    let coarse = coarse.map(|&voxel| (voxel, (REACH * voxel).max(last)));
+    let rest = [first, (first / 2.0).max(1.0), 1.0].map(|wider| (0.0, wider * last));
+    let mut steps: Vec<_> = coarse.chain(rest).collect();
+    steps.dedup();
+    steps
 }
 
 fn sizes(source: &Whole, target: &Whole, known: Known) -> Vec<f64> {
@@ -96,7 +130,6 @@ fn sizes(source: &Whole, target: &Whole, known: Known) -> Vec<f64> {
     let last = voxel::round(last);
     match known {
         Known::Guessed => vec![4.0 * last, 2.0 * last, last],
-        Known::Found(voxel) if voxel > 3.0 * last => vec![voxel.min(4.0 * last), 2.0 * last, last],
         Known::Found(_) => vec![2.0 * last, last],
     }
 }
@@ -109,18 +142,16 @@ pub(crate) fn refine(
     plans: &[Plan],
     start: &Motion,
 ) -> Refined {
-    let neighbors = options.neighbors.unwrap_or(NEIGHBORS).max(3);
     let mut motion = *start;
     let mut levels = Vec::new();
     let mut sheets: Option<Sheets> = None;
-    for (at, plan) in plans.iter().enumerate() {
-        let rest = if at + 1 == plans.len() { REST } else { COARSE_REST };
+    for plan in plans {
         let now = match sheets.take() {
-            Some(same) if same.voxel == plan.voxel => same,
-            _ => sheets_of(source, target, plan.voxel, neighbors),
+            Some(same) if (same.voxel, same.neighbors) == (plan.voxel, plan.neighbors) => same,
+            _ => sheets_of(source, target, plan.voxel, plan.neighbors),
         };
         if options.fine != Fine::None {
-            let solved = solve(&now, options, plan, rest * plan.max_distance, &motion);
+            let solved = solve(&now, options, plan, &motion);
             motion = solved.motion;
             levels.push(Level {
                 voxel: plan.voxel,
@@ -134,7 +165,7 @@ pub(crate) fn refine(
         }
         sheets = Some(now);
     }
-    let sheets = sheets.unwrap_or_else(|| sheets_of(source, target, 0.0, neighbors));
+    let sheets = sheets.unwrap_or_else(|| sheets_of(source, target, 0.0, NEIGHBORS));
     Refined { motion, levels, sheets }
 }
 
@@ -144,10 +175,10 @@ fn sheets_of(source: &Whole, target: &Whole, voxel: f64, neighbors: usize) -> Sh
         || Sheet::new(target.thinned(voxel), neighbors),
     );
     let spacing = spacing_of(&target);
-    Sheets { source, target, voxel, spacing }
+    Sheets { source, target, voxel, neighbors, spacing }
 }
 
-fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, rest: f64, start: &Motion) -> Solved {
+fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, start: &Motion) -> Solved {
     let cells;
     let onto = if options.fine == Fine::Vgicp {
         // Cells of several voxels: a cell of one point would know no more than that point.
@@ -160,13 +191,13 @@ fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, rest: f64, sta
     let problem = Problem {
         source: &sheets.source,
         onto,
-        measure: Measure { fine: options.fine, kernel: options.kernel },
+        measure: Measure { fine: plan.fine, kernel: options.kernel },
         max_distance: plan.max_distance,
         trim: options.trim,
         scaled: scaled(options),
         locked: options.locked,
         max_iterations: options.max_iterations.unwrap_or(ITERATIONS),
-        rest,
+        rest: plan.rest,
     };
     problem.solve(start)
 }

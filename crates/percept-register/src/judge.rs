@@ -53,9 +53,7 @@ pub(crate) fn judge(
             plane_squares += residual.dot(&normal).powi(2);
             let arm = place - center;
             reach += arm.norm_squared();
-            let turn = arm.cross(&normal);
-            let row = Vector6::new(turn.x, turn.y, turn.z, normal.x, normal.y, normal.z);
-            hold += row * row.transpose();
+            hold += held(&arm, &normal);
         }
     }
     let mean = |sum: f64, count: usize| if count > 0 { (sum / count as f64).sqrt() } else { 0.0 };
@@ -65,7 +63,7 @@ pub(crate) fn judge(
     fit.plane_rmse_after = mean(plane_squares, planes);
     fit.inlier_ratio = share(fit.pairs, fit.asked);
     fit.overlap_source = share(overlapping, source.len());
-    fit.overlap_target = overlap(target, source, &motion.inverse(), overlap_distance / motion.scale);
+    fit.overlap_target = met(target, source, &motion.inverse(), overlap_distance / motion.scale);
     let (free, covariance) = if planes >= 6 {
         let variance = plane_squares / (planes - 5) as f64;
         firmness(&hold, (reach / planes as f64).sqrt(), variance, &(center + offset))
@@ -76,10 +74,23 @@ pub(crate) fn judge(
 }
 
 /// The share of `points` that have one of `others` within `distance`.
-fn overlap(points: &Sheet, others: &Sheet, motion: &Motion, distance: f64) -> f64 {
+pub(crate) fn met(points: &Sheet, others: &Sheet, motion: &Motion, distance: f64) -> f64 {
     let limit = (distance * distance) as f32;
     let met = points.points.iter().filter(|point| others.tree.nearest(&motion.apply(point), limit).is_some());
     met.count() as f64 / points.len().max(1) as f64
+}
+
+/// How much three turns and three shifts move a point along a normal, squared.
+fn held(arm: &Vector3<f64>, normal: &Vector3<f64>) -> Matrix6<f64> {
+    let turn = arm.cross(normal);
+    let row = Vector6::new(turn.x, turn.y, turn.z, normal.x, normal.y, normal.z);
+    row * row.transpose()
+}
+
+/// Turns made lengths by the reach of the points.
+fn scaled(hold: &Matrix6<f64>, reach: f64) -> Matrix6<f64> {
+    let unit = |at: usize| if at < 3 { 1.0 / reach } else { 1.0 };
+    Matrix6::from_fn(|row, column| hold[(row, column)] * unit(row) * unit(column))
 }
 
 /// Directions that nothing holds, and the covariance where there are none.
@@ -94,9 +105,7 @@ fn firmness(
     center: &Vector3<f64>,
 ) -> (Vec<FreeDirection>, Option<[[f64; 6]; 6]>) {
     let reach = if reach > 0.0 { reach } else { 1.0 };
-    let unit = |at: usize| if at < 3 { 1.0 / reach } else { 1.0 };
-    let scaled = Matrix6::from_fn(|row, column| hold[(row, column)] * unit(row) * unit(column));
-    let eigen = SymmetricEigen::new(scaled);
+    let eigen = SymmetricEigen::new(scaled(hold, reach));
     let best = eigen.eigenvalues.max();
     let mut free = Vec::new();
     for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {

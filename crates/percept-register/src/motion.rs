@@ -25,15 +25,6 @@ impl Motion {
         Self { rotation, translation, scale: self.scale * growth }
     }
 
-    /// `first`, then this.
-    pub(crate) fn after(&self, first: &Self) -> Self {
-        Self {
-            rotation: renormalized(self.rotation * first.rotation),
-            translation: self.apply(&first.translation),
-            scale: self.scale * first.scale,
-        }
-    }
-
     pub(crate) fn inverse(&self) -> Self {
         let rotation = self.rotation.transpose();
         let scale = 1.0 / self.scale;
@@ -170,7 +161,7 @@ mod tests {
         let turn = Rotation3::new(step.turn);
         let want = 0.1_f64.exp() * (turn * (some().apply(&point) - center)) + center + step.shift;
         assert!((some().stepped(&step, &center).apply(&point) - want).norm() < 1e-12);
-        let back = some().inverse().after(&some());
-        assert!((back.apply(&point) - point).norm() < 1e-12);
+        let back = some().inverse().apply(&some().apply(&point));
+        assert!((back - point).norm() < 1e-12);
     }
 }

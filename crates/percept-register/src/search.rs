@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::agree::{self, Candidate, Matches};
 use crate::feature::{self, Feature, Sides};
 use crate::fine;
+use crate::judge::met;
 use crate::matching;
 use crate::motion::{Motion, Scaled};
 use crate::pairing::{Measure, Onto};
@@ -173,7 +174,7 @@ fn try_on(
     let problem = Problem {
         source,
         onto: Onto::Points(target),
-        measure: Measure { fine: Fine::Gicp, kernel: Kernel::None },
+        measure: Measure { fine: Fine::Plane, kernel: Kernel::None },
         max_distance: 3.0 * unit,
         trim: None,
         scaled: fine::scaled(options),
@@ -190,13 +191,6 @@ fn try_on(
     }
     all.sort_by(order);
     all
-}
-
-/// The share of the source's key points that have one of the target nearer than `unit`.
-fn met(source: &Sheet, target: &Sheet, motion: &Motion, unit: f64) -> f64 {
-    let limit = (unit * unit) as f32;
-    let met = source.points.iter().filter(|point| target.tree.nearest(&motion.apply(point), limit).is_some());
-    met.count() as f64 / source.len().max(1) as f64
 }
 
 /// Another motion that is as good, if it is another.
