@@ -40,6 +40,7 @@ fn dispatch(command: Command) -> percept::Result<ExitCode> {
     match command {
         Command::Segment(arguments) => commands::segment::run(&arguments),
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
+        Command::Register(arguments) => commands::register::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Manifest(arguments) => commands::manifest::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),

@@ -57,8 +57,9 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
     let began = Instant::now();
     let RegisterInput { source, target, options } = input;
     check_options(options)?;
-    check_cloud(source, "source")?;
-    check_cloud(target, "target")?;
+    for (cloud, name) in [(source, "source"), (target, "target")] {
+        check(cloud).map_err(|what| Error::argument(format!("the {name} {what}")))?;
+    }
     if options.fine == Fine::Color {
         for (cloud, name) in [(source, "source"), (target, "target")] {
             if cloud.colors.is_none() {
@@ -159,24 +160,25 @@ fn check_options(options: &RegisterOptions) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what no motion can be told from.
-fn check_cloud(cloud: &PointCloud, name: &str) -> Result<()> {
-    let wrong = |what: &str| {
-        Err(Error::Argument {
-            message: format!("the {name} {what}"),
-            hint: Some("a motion is told by points that spread over a surface".into()),
-        })
-    };
-    let Some((low, high)) = cloud.bounds() else { return wrong("has no points") };
+/// Refuses a cloud that no motion can be told from.
+///
+/// # Errors
+/// What is wrong, in words that finish "the cloud …".
+pub fn check(cloud: &PointCloud) -> Result<(), String> {
+    let Some((low, high)) = cloud.bounds() else { return Err("has no points".into()) };
     if cloud.len() < 3 {
-        return wrong(&format!("has {} points, and three are the least that tell a motion", cloud.len()));
+        let count = cloud.len();
+        return Err(format!(
+            "has only {count} point{}, and three are the least that tell a motion",
+            if count == 1 { "" } else { "s" }
+        ));
     }
     let diagonal = (0..3).map(|axis| (high[axis] - low[axis]).powi(2)).sum::<f64>().sqrt();
     if diagonal <= 0.0 {
-        return wrong("has all its points at one place");
+        return Err("has all its points at one place".into());
     }
     if crate::surface::on_a_line(&cloud.points, diagonal) {
-        return wrong("has all its points on one line");
+        return Err("has all its points on one line".into());
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ mod voxel;
 
 use percept_core::{Arch, Register};
 
+pub use classic::check;
+
 /// What this crate can do.
 pub const ARCHS: &[Arch<Register>] =
     &[Arch { name: "classic", identifiers: &["classic"], load: classic::load }];

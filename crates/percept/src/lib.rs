@@ -24,6 +24,7 @@ mod build;
 mod collect;
 mod envelope;
 mod load;
+pub mod register;
 pub mod segment;
 pub mod transcribe;
 

@@ -1,5 +1,6 @@
 //! What may be typed. What it means is settled in `commands`.
 
+mod register;
 mod segment;
 mod shared;
 mod transcribe;
@@ -8,11 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
 pub(crate) use shared::{Compute, Fetching, Files, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
-/// Perception in one program: image to mask and speech to text, from any published checkpoint, offline if you like.
+/// Perception in one program: image to mask, speech to text and point clouds onto each other, from any published checkpoint, offline if you like.
 #[derive(Parser)]
 #[command(name = "percept", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 all done; 1 some items failed; 2 wrong usage; 3 a model or device \
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Segment(Box<SegmentArguments>),
     /// Speech to text and subtitles.
     Transcribe(Box<TranscribeArguments>),
+    /// Two point clouds to one rigid transform.
+    Register(Box<RegisterArguments>),
     /// List, fetch, check and remove models.
     Models(ModelsArguments),
     /// What runs have recorded.

@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;
+pub(crate) mod register;
 pub(crate) mod segment;
 pub(crate) mod setup;
 pub(crate) mod transcribe;
