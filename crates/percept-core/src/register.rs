@@ -280,7 +280,7 @@ pub struct FreeDirection {
     pub axis: [f64; 3],
     /// A point of the axis in the target's local coordinates.
     pub through: [f64; 3],
-    /// What the points hold of it over what they hold of the best held direction.
+    /// The share of the squared movement of the points that goes along their normals: 0 where all slide along the surface.
     pub hold: f64,
 }
 

@@ -25,6 +25,8 @@ const REACH_OF_POINTS: f64 = 6.0;
 /// 2 degrees to either side with this reach, and to wrong ones with a wider.
 const NARROW: f64 = 2.5;
 const ITERATIONS: usize = 50;
+/// Points to points take many small steps.
+const POINT_ITERATIONS: usize = 200;
 /// A step that moves points by less than this part of the largest distance of pairs is rest.
 const REST: f64 = 1e-6;
 /// On levels that are not the last.
@@ -85,7 +87,8 @@ pub(crate) fn plan(source: &Whole, target: &Whole, options: &RegisterOptions, kn
     let mut plans: Vec<Plan> =
         steps[..last].iter().map(|&(voxel, max_distance)| coarse(voxel, max_distance)).collect();
     // What the wide reach has brought about, a narrow one makes sure of.
-    if let Some(&(voxel, wide)) = steps[..last].last().filter(|(voxel, _)| *voxel > 0.0) {
+    let given = !options.voxels.is_empty();
+    if let Some(&(voxel, wide)) = steps[..last].last().filter(|(voxel, _)| *voxel > 0.0 && !given) {
         plans.push(coarse(voxel, wide.min(NARROW * voxel)));
         if matches!(known, Known::Found(_)) {
             plans.drain(..plans.len() - 1);
@@ -98,8 +101,8 @@ pub(crate) fn plan(source: &Whole, target: &Whole, options: &RegisterOptions, kn
 
 /// Sizes of voxels, and the largest distances of pairs. At least one.
 fn steps(source: &Whole, target: &Whole, options: &RegisterOptions, known: Known) -> Vec<(f64, f64)> {
-    let voxels =
-        if options.voxels.is_empty() { sizes(source, target, known) } else { options.voxels.clone() };
+    let exact = !options.voxels.is_empty();
+    let voxels = if exact { options.voxels.clone() } else { sizes(source, target, known) };
     let last = *voxels.last().unwrap_or(&0.0);
     if last > 0.0 {
         let widest = options.max_distance.unwrap_or(REACH * last);
@@ -114,7 +117,8 @@ fn steps(source: &Whole, target: &Whole, options: &RegisterOptions, known: Known
     };
     let coarse = voxels.iter().filter(|voxel| **voxel > 0.0);
     let coarse = coarse.map(|&voxel| (voxel, (REACH * voxel).max(last)));
-    let rest = [first, (first / 2.0).max(1.0), 1.0].map(|wider| (0.0, wider * last));
+    let wider: &[f64] = if exact { &[1.0] } else { &[first, (first / 2.0).max(1.0), 1.0] };
+    let rest = wider.iter().map(|wider| (0.0, wider * last));
     let mut steps: Vec<_> = coarse.chain(rest).collect();
     steps.dedup();
     steps
@@ -174,7 +178,8 @@ fn sheets_of(source: &Whole, target: &Whole, voxel: f64, neighbors: usize) -> Sh
         || Sheet::new(source.thinned(voxel), neighbors),
         || Sheet::new(target.thinned(voxel), neighbors),
     );
-    let spacing = spacing_of(&target);
+    // Where there are voxels, theirs is the length that matters.
+    let spacing = if voxel > 0.0 { voxel } else { spacing_of(&target) };
     Sheets { source, target, voxel, neighbors, spacing }
 }
 
@@ -196,7 +201,10 @@ fn solve(sheets: &Sheets, options: &RegisterOptions, plan: &Plan, start: &Motion
         trim: options.trim,
         scaled: scaled(options),
         locked: options.locked,
-        max_iterations: options.max_iterations.unwrap_or(ITERATIONS),
+        max_iterations: options.max_iterations.unwrap_or(match plan.fine {
+            Fine::Point => POINT_ITERATIONS,
+            _ => ITERATIONS,
+        }),
         rest: plan.rest,
     };
     problem.solve(start)

@@ -51,9 +51,9 @@ struct Side {
 }
 
 impl Side {
-    fn new(sheet: Sheet, unit: f64) -> Self {
+    fn new(sheet: Sheet, unit: f64, sides: Sides) -> Self {
         let radius = (FEATURE_RADIUS * unit, FEATURE_NEIGHBORS);
-        let features = feature::features(&sheet.points, &sheet.normals, &sheet.tree, radius, Sides::Unknown);
+        let features = feature::features(&sheet.points, &sheet.normals, &sheet.tree, radius, sides);
         Self { sheet, features }
     }
 }
@@ -118,7 +118,14 @@ fn attempt(
 ) -> (Option<Found>, usize, f64) {
     let neighbors = options.neighbors.unwrap_or(NEIGHBORS).max(3);
     let sheet = |whole: &Whole, size: f64| Sheet::new(whole.thinned(size), neighbors);
-    let (source, target) = join(|| sheet(source, sizes[0]), || sheet(target, sizes[1]));
+    let (wholes, sheets) = ((source, target), join(|| sheet(source, sizes[0]), || sheet(target, sizes[1])));
+    let (mut source, mut target) = sheets;
+    let sides = if wholes.0.facing.is_some() && wholes.1.facing.is_some() {
+        join(|| source.face(wholes.0), || target.face(wholes.1));
+        Sides::Told
+    } else {
+        Sides::Unknown
+    };
     let unit = |sheet: &Sheet, size: f64| if size > 0.0 { size } else { fine::spacing_of(sheet) };
     let (own, unit) = (unit(&source, sizes[0]), unit(&target, sizes[1]));
     // Of two clouds of different density the sparser one says how well places are known.
@@ -126,7 +133,7 @@ fn attempt(
         Scaled::No => (own.max(unit), own.max(unit)),
         Scaled::Yes => (own, unit),
     };
-    let (source, target) = join(|| Side::new(source, own), || Side::new(target, unit));
+    let (source, target) = join(|| Side::new(source, own, sides), || Side::new(target, unit, sides));
     let pairs = matching::mutual(&source.features, &target.features);
     let matches = Matches {
         source: pairs.iter().map(|(at, _)| source.sheet.points[*at]).collect(),

@@ -2,6 +2,7 @@
 
 use nalgebra::{Matrix3, Vector3};
 use percept_core::register::PointCloud;
+use rayon::prelude::*;
 
 use crate::surface;
 use crate::tree::Tree;
@@ -15,6 +16,8 @@ pub(crate) struct Whole {
     pub(crate) points: Vec<Vector3<f64>>,
     /// Brightness, 0 to 1.
     pub(crate) shade: Option<Vec<f64>>,
+    /// Normals of the file.
+    pub(crate) facing: Option<Vec<Vector3<f64>>>,
     /// Of the box.
     pub(crate) diagonal: f64,
 }
@@ -27,7 +30,10 @@ impl Whole {
         let points = cloud.points.iter().map(|point| Vector3::from(*point) - middle).collect();
         let shade =
             cloud.colors.as_ref().map(|colors| colors.iter().map(|color| brightness(*color)).collect());
-        Self { middle, points, shade, diagonal: (high - low).norm() }
+        let facing = cloud.normals.as_ref();
+        let facing =
+            facing.map(|normals| normals.iter().map(|normal| Vector3::from(normal.map(f64::from))).collect());
+        Self { middle, points, shade, facing, diagonal: (high - low).norm() }
     }
 
     /// One point a voxel, or all of them where `voxel` is 0.
@@ -67,6 +73,24 @@ impl Sheet {
             None => Vec::new(),
         };
         Self { points, normals, shade, slope, tree }
+    }
+
+    /// Gives normals the side that those of the file have nearby, where it has any.
+    pub(crate) fn face(&mut self, whole: &Whole) {
+        let Some(facing) = &whole.facing else { return };
+        let nearest =
+            |point: &Vector3<f64>| self.tree.nearest(point, f32::MAX).map_or(0, |found| found.index as usize);
+        let at: Vec<usize> = whole.points.par_iter().map(nearest).collect();
+        let mut votes = vec![0_i32; self.len()];
+        for (at, normal) in at.into_iter().zip(facing) {
+            let along = self.normals[at].dot(normal);
+            votes[at] += if along < 0.0 { -1 } else { i32::from(along > 0.0) };
+        }
+        for (normal, vote) in self.normals.iter_mut().zip(votes) {
+            if vote < 0 {
+                *normal = -*normal;
+            }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -15,10 +15,11 @@ use crate::tree::Tree;
 const FREEDOM: usize = 7;
 /// Points of a chunk.
 const CHUNK: usize = 512;
-/// After so many steps, pairs that still change places do so for ever: from then on they stay, once steps are small beside
-/// the largest distance of pairs.
-const SETTLING: usize = 12;
+/// Pairs that change places without making the sum smaller do so for ever. After so many such steps they stay as they are,
+/// once steps are small beside the largest distance of pairs.
+const SETTLING: usize = 4;
 const SMALL: f64 = 0.01;
+const SMALLER: f64 = 1.0 - 1e-4;
 /// Neighbours are looked for a little beyond the largest distance of pairs, so that it is known for how far a point
 /// without one stays without.
 const BEYOND: f32 = 1.2;
@@ -108,7 +109,7 @@ impl Problem<'_> {
         let mut solved = Solved { motion: *start, iterations: 0, converged: false, pairs: 0 };
         // The last motion from which a step was taken, and its cost.
         let mut before: Option<(Motion, Sums)> = None;
-        let mut settled = false;
+        let (mut settled, mut least, mut in_vain) = (false, f64::INFINITY, 0);
         while solved.iterations < self.max_iterations {
             if !settled {
                 self.pair_up(&solved.motion, &mut partners);
@@ -136,7 +137,9 @@ impl Problem<'_> {
             let Some(step) = self.step(&sums, damping, radius) else { break };
             solved.motion = solved.motion.stepped(&step, &solved.motion.apply(&middle));
             let moved = step.shift.norm() + (step.turn.norm() + step.growth.abs()) * radius;
-            settled |= solved.iterations >= SETTLING && moved < SMALL * self.max_distance;
+            in_vain = if sums.cost < least * SMALLER { 0 } else { in_vain + 1 };
+            least = least.min(sums.cost);
+            settled |= in_vain >= SETTLING && moved < SMALL * self.max_distance;
             if moved < self.rest {
                 solved.converged = true;
                 break;

@@ -78,15 +78,13 @@ pub(crate) fn smallest_direction(m: &Matrix3<f64>) -> Vector3<f64> {
     if length > 1e-10 { best / length } else { Vector3::zeros() }
 }
 
-/// Whether all points lie within a millionth of `diagonal` of the line through the two that are farthest apart, or
-/// almost that.
+/// Whether all points lie within a millionth of `diagonal` of a line through the first of them.
 pub(crate) fn on_a_line(points: &[[f64; 3]], diagonal: f64) -> bool {
     let first = Vector3::from(points[0]);
     let along = |point: &[f64; 3]| Vector3::from(*point) - first;
-    let farthest = points.iter().map(along).fold(Vector3::zeros(), |best: Vector3<f64>, d| {
-        if d.norm_squared() > best.norm_squared() { d } else { best }
-    });
-    let axis = farthest.normalize();
+    // The first point that is far enough from the first one to give a direction.
+    let Some(far) = points.iter().map(along).find(|d| d.norm() > 0.1 * diagonal) else { return true };
+    let axis = far.normalize();
     points.iter().all(|point| along(point).cross(&axis).norm() <= 1e-6 * diagonal)
 }
 

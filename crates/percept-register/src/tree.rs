@@ -19,6 +19,9 @@ struct Leaf {
     z: [f32; LEAF],
     index: [u32; LEAF],
     count: usize,
+    /// The box around the points.
+    low: [f32; 3],
+    high: [f32; 3],
 }
 
 /// An inner node. Children of node `n` are `2n + 1` and `2n + 2`.
@@ -71,7 +74,9 @@ impl Tree {
     fn build(&mut self, places: &[[f32; 3]], order: &mut [u32], node: usize, depth: u32) {
         if depth == 0 {
             let far = [f32::MAX; LEAF];
-            let mut leaf = Leaf { x: far, y: far, z: far, index: [u32::MAX; LEAF], count: order.len() };
+            let (low, high) = bounds(places, order);
+            let mut leaf =
+                Leaf { x: far, y: far, z: far, index: [u32::MAX; LEAF], count: order.len(), low, high };
             // Ties go to the first point of the cloud.
             order.sort_unstable();
             for (at, index) in order.iter().enumerate() {
@@ -81,15 +86,7 @@ impl Tree {
             self.leaves.push(leaf);
             return;
         }
-        let mut low = [f32::INFINITY; 3];
-        let mut high = [f32::NEG_INFINITY; 3];
-        for index in order.iter() {
-            let place = places[*index as usize];
-            for axis in 0..3 {
-                low[axis] = low[axis].min(place[axis]);
-                high[axis] = high[axis].max(place[axis]);
-            }
-        }
+        let (low, high) = bounds(places, order);
         let axis = (0..3)
             .fold(0, |best, axis| if high[axis] - low[axis] > high[best] - low[best] { axis } else { best });
         let middle = order.len() / 2;
@@ -243,16 +240,8 @@ impl Tree {
 
     /// The `k` nearest of each point of a leaf, sorted.
     fn search_leaf(&self, queries: &Leaf, k: usize, lists: &mut [Neighbor]) {
-        let mut low = [f32::INFINITY; 3];
-        let mut high = [f32::NEG_INFINITY; 3];
-        for at in 0..queries.count {
-            let place = [queries.x[at], queries.y[at], queries.z[at]];
-            for axis in 0..3 {
-                low[axis] = low[axis].min(place[axis]);
-                high[axis] = high[axis].max(place[axis]);
-            }
-        }
-        let mut search = Together { queries, k, lists, low, high, worst: f32::INFINITY };
+        let mut search =
+            Together { queries, k, lists, low: queries.low, high: queries.high, worst: f32::INFINITY };
         self.search_box(&mut search, 0, [0.0; 3]);
     }
 
@@ -277,7 +266,31 @@ impl Tree {
     }
 }
 
+fn bounds(places: &[[f32; 3]], order: &[u32]) -> ([f32; 3], [f32; 3]) {
+    let mut low = [f32::INFINITY; 3];
+    let mut high = [f32::NEG_INFINITY; 3];
+    for index in order {
+        let place = places[*index as usize];
+        for axis in 0..3 {
+            low[axis] = low[axis].min(place[axis]);
+            high[axis] = high[axis].max(place[axis]);
+        }
+    }
+    (low, high)
+}
+
 impl Leaf {
+    /// The squared distance to the box. Rounded as those to points are, it is never above any of them.
+    fn squared_to_box(&self, query: [f32; 3]) -> f32 {
+        let beyond = |axis: usize| {
+            let (below, above) = (self.low[axis] - query[axis], query[axis] - self.high[axis]);
+            let beyond = if below > above { below } else { above };
+            if beyond > 0.0 { beyond } else { 0.0 }
+        };
+        let [x, y, z] = [beyond(0), beyond(1), beyond(2)];
+        x * x + y * y + z * z
+    }
+
     fn squared(&self, [x, y, z]: [f32; 3]) -> [f32; LEAF] {
         let mut squared = [0.0; LEAF];
         for at in 0..LEAF {
@@ -304,9 +317,14 @@ impl Together<'_> {
         let k = self.k;
         let mut worst = 0.0_f32;
         for at in 0..self.queries.count {
-            let squared = leaf.squared([self.queries.x[at], self.queries.y[at], self.queries.z[at]]);
+            let query = [self.queries.x[at], self.queries.y[at], self.queries.z[at]];
             let list = &mut self.lists[k * at..k * (at + 1)];
             let mut last = list[k - 1];
+            if leaf.squared_to_box(query) > last.squared {
+                worst = worst.max(last.squared);
+                continue;
+            }
+            let squared = leaf.squared(query);
             for lane in 0..leaf.count {
                 if squared[lane] > last.squared {
                     continue;

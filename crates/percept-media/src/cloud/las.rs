@@ -46,6 +46,7 @@ pub(super) fn decode(reader: &mut dyn Bytes, limits: CloudLimits) -> Result<Foun
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes)?;
     let length = bytes.len() as u64;
+    check_chunks(&bytes)?;
     let mut reader = Reader::new(Cursor::new(bytes)).map_err(broken)?;
     let header = reader.header();
     let promised = header.number_of_points();
@@ -79,6 +80,26 @@ pub(super) fn decode(reader: &mut dyn Bytes, limits: CloudLimits) -> Result<Foun
         format: if format.is_compressed { "laz" } else { "las" },
         encoding: format!("point format {}", format.to_u8().unwrap_or_default() & 63),
     })
+}
+
+/// A LAZ file says how many chunks it has, and the decoder takes memory for as many. Each takes a byte at least.
+fn check_chunks(bytes: &[u8]) -> Result<(), Failure> {
+    let number = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let packed = bytes.get(104).is_some_and(|format| format & 0x80 != 0);
+    let Some(points) = number(96).filter(|_| packed) else { return Ok(()) };
+    let at = |at: usize| Some(i64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let table = match at(points as usize) {
+        // Written by a stream: the place is told at the end.
+        Some(-1) => bytes.len().checked_sub(8).and_then(at),
+        told => told,
+    };
+    let chunks = table.and_then(|table| number(usize::try_from(table).ok()?.checked_add(4)?));
+    match chunks {
+        Some(chunks) if chunks as usize > bytes.len() => {
+            Err(Failure::Broken(format!("it promises {chunks} chunks, and has {} bytes", bytes.len())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a LAS file is packed.

@@ -135,9 +135,9 @@ fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
 fn sixteen(kind: Scalar, value: f64) -> u16 {
     match kind {
         Scalar::F32 | Scalar::F64 => (value * 65_535.0).round() as u16,
-        Scalar::I8 | Scalar::U8 => value as u16 * 257,
+        Scalar::I8 | Scalar::U8 => value.clamp(0.0, 255.0) as u16 * 257,
         // Wider whole numbers hold 8 bits in every file that was seen, but for those of 16 bits.
-        Scalar::I32 | Scalar::U32 if value <= 255.0 => value as u16 * 257,
+        Scalar::I32 | Scalar::U32 if value <= 255.0 => value.max(0.0) as u16 * 257,
         _ => value as u16,
     }
 }
