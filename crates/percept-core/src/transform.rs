@@ -62,15 +62,11 @@ impl Transform {
 
     /// Rows of a 4 x 4 matrix.
     pub fn matrix(&self) -> [[f64; 4]; 4] {
-        let mut matrix = [[0.0; 4]; 4];
-        for row in 0..3 {
-            for column in 0..3 {
-                matrix[row][column] = self.scale * self.rotation[row][column];
-            }
-            matrix[row][3] = self.translation[row];
-        }
-        matrix[3][3] = 1.0;
-        matrix
+        let row = |row: usize| {
+            let [x, y, z] = self.rotation[row].map(|value| self.scale * value);
+            [x, y, z, self.translation[row]]
+        };
+        [row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]]
     }
 
     /// Where a point goes.

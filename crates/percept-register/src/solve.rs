@@ -17,7 +17,7 @@ const FREEDOM: usize = 7;
 const CHUNK: usize = 512;
 /// Pairs that change places without making the sum smaller do so for ever. After so many such steps they stay as they are,
 /// once steps are small beside the largest distance of pairs.
-const SETTLING: usize = 4;
+const SETTLING: usize = 8;
 const SMALL: f64 = 0.01;
 const SMALLER: f64 = 1.0 - 1e-4;
 /// Neighbours are looked for a little beyond the largest distance of pairs, so that it is known for how far a point

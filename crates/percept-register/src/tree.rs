@@ -116,9 +116,9 @@ impl Tree {
         let Some(split) = self.splits.get(node) else {
             let leaf = &self.leaves[node - self.splits.len()];
             let squared = leaf.squared(query);
-            for at in 0..LEAF {
-                if squared[at] <= best[1].squared {
-                    let found = Neighbor { squared: squared[at], index: leaf.index[at] };
+            for (squared, index) in squared.into_iter().zip(leaf.index) {
+                if squared <= best[1].squared {
+                    let found = Neighbor { squared, index };
                     if before(&found, &best[0]) {
                         *best = [found, best[0]];
                     } else if before(&found, &best[1]) {
@@ -157,9 +157,9 @@ impl Tree {
         let Some(split) = self.splits.get(node) else {
             let leaf = &self.leaves[node - self.splits.len()];
             let squared = leaf.squared(query);
-            for at in 0..LEAF {
-                let found = Neighbor { squared: squared[at], index: leaf.index[at] };
-                if found.squared < best.squared || found.squared == best.squared && found.index < best.index {
+            for (squared, index) in squared.into_iter().zip(leaf.index) {
+                let found = Neighbor { squared, index };
+                if before(&found, best) {
                     *best = found;
                 }
             }
@@ -293,9 +293,10 @@ impl Leaf {
 
     fn squared(&self, [x, y, z]: [f32; 3]) -> [f32; LEAF] {
         let mut squared = [0.0; LEAF];
-        for at in 0..LEAF {
-            let (x, y, z) = (self.x[at] - x, self.y[at] - y, self.z[at] - z);
-            squared[at] = x * x + y * y + z * z;
+        let places = self.x.iter().zip(&self.y).zip(&self.z);
+        for (squared, ((a, b), c)) in squared.iter_mut().zip(places) {
+            let (x, y, z) = (a - x, b - y, c - z);
+            *squared = x * x + y * y + z * z;
         }
         squared
     }
@@ -325,11 +326,11 @@ impl Together<'_> {
                 continue;
             }
             let squared = leaf.squared(query);
-            for lane in 0..leaf.count {
-                if squared[lane] > last.squared {
+            for (squared, index) in squared.into_iter().zip(leaf.index).take(leaf.count) {
+                if squared > last.squared {
                     continue;
                 }
-                let found = Neighbor { squared: squared[lane], index: leaf.index[lane] };
+                let found = Neighbor { squared, index };
                 if found.squared == last.squared && found.index > last.index {
                     continue;
                 }

@@ -133,8 +133,8 @@ pub(crate) fn voxels(points: &[Vector3<f64>], values: Option<&[f64]>, size: f64)
     for (at, point) in points.iter().enumerate() {
         let (cube, within) = place(point, per_unit);
         let cell = grid.cell(key(cube));
-        for axis in 0..3 {
-            cell.sum[axis] += (within[axis] * STEPS) as i64;
+        for (sum, within) in cell.sum.iter_mut().zip(within) {
+            *sum += (within * STEPS) as i64;
         }
         if let Some(values) = values {
             cell.value += (values[at] * STEPS) as i64;

@@ -16,8 +16,8 @@ pub(super) fn encode(cloud: &PointCloud) -> io::Result<Vec<u8>> {
     Writer::<DefaultElement>::new().write_header(&mut out, &header(cloud))?;
     let wide = wide_colors(cloud);
     for (at, place) in cloud.points.iter().enumerate() {
-        for axis in 0..3 {
-            put(place[axis] + cloud.origin[axis], Scalar::F64, &mut out);
+        for (local, origin) in place.iter().zip(cloud.origin) {
+            put(local + origin, Scalar::F64, &mut out);
         }
         for value in cloud.normals.iter().flat_map(|normals| normals[at]) {
             put(f64::from(value), Scalar::F32, &mut out);
