@@ -42,6 +42,7 @@ fn dispatch(command: Command) -> percept::Result<ExitCode> {
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Worker(task) => commands::worker::run(&task),
+        Command::Register(arguments) => commands::register::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Manifest(arguments) => commands::manifest::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),

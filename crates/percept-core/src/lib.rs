@@ -4,19 +4,22 @@
 //! [`Model`]; the inputs and outputs of a task stand in the module that bears its name.
 #![forbid(unsafe_code)]
 
+pub mod cloud;
 mod error;
 mod image;
 mod mask;
 mod model;
+pub mod register;
 mod runtime;
 pub mod segment;
 mod spec;
 mod task;
 pub mod transcribe;
+mod transform;
 pub mod write;
 
 pub use error::{Cause, Error, Result};
 pub use model::{Arch, Load, Model, Predicted, RawTensor, RawValues, Timings};
 pub use runtime::{Device, Precision, Runtime};
 pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
-pub use task::{Prediction, Segment, Task, Transcribe};
+pub use task::{Prediction, Register, Segment, Task, Transcribe};

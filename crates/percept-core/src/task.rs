@@ -1,5 +1,6 @@
 //! What percept can do, as types.
 
+use crate::register::{RegisterInput, Registration};
 use crate::segment::{SegmentInput, Segmentation};
 use crate::transcribe::{TranscribeInput, Transcript};
 
@@ -18,12 +19,30 @@ pub trait Task: 'static {
 /// must learn it.
 #[derive(Clone, Debug)]
 pub enum Prediction {
+    /// Two point clouds to a rigid motion.
+    Register(Box<Registration>),
     /// Image to mask.
     Segment(Segmentation),
     /// Speech to text.
     Transcribe(Transcript),
     /// What the stages of a pipeline made; who runs it knows their types.
     Pipeline,
+}
+
+/// Two point clouds to the rigid motion that takes one onto the other. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Register {}
+
+impl Task for Register {
+    const NAME: &'static str = "register";
+    type Input = RegisterInput;
+    type Output = Registration;
+}
+
+impl From<Registration> for Prediction {
+    fn from(registration: Registration) -> Self {
+        Self::Register(Box::new(registration))
+    }
 }
 
 /// Image to mask. A name at the type level; never built.

@@ -1,10 +1,11 @@
 //! Reads and writes media: sound of any common container and codec to 16 kHz mono, pictures of the common
-//! formats to upright 8-bit sRGB and back, drawings over pictures, and raw tensors to safetensors.
+//! formats to upright 8-bit sRGB and back, point clouds, drawings over pictures, and raw tensors to safetensors.
 //!
-//! Start with [`sound::read`] or [`picture::read`]. With the cargo feature `video`, FFmpeg decodes what the built-in
+//! Start with [`sound::read`], [`picture::read`] or [`cloud::read`]. With the cargo feature `video`, FFmpeg decodes what the built-in
 //! decoders do not know.
 #![forbid(unsafe_code)]
 
+pub mod cloud;
 pub mod draw;
 mod magic;
 pub mod picture;

@@ -25,6 +25,7 @@ mod collect;
 mod envelope;
 mod load;
 pub mod pipeline;
+pub mod register;
 mod report;
 pub mod segment;
 pub mod transcribe;

@@ -1,5 +1,6 @@
 //! What may be typed. What it means is settled in `commands`.
 
+mod register;
 mod run;
 mod segment;
 mod shared;
@@ -9,12 +10,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use run::RunArguments;
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
 pub(crate) use shared::{AutoOr, Compute, Fetching, Files, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
-/// Perception in one program: image to mask and speech to text, from any published checkpoint, offline if you like.
+/// Perception in one program: image to mask, speech to text and point clouds onto each other, from any published checkpoint, offline if you like.
 #[derive(Parser)]
 #[command(name = "percept", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 all done; 1 some items failed; 2 wrong usage; 3 a model or device \
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     /// and `result` (what `-f json` would write) or `error`. Answers come in the order of the requests.
     #[command(subcommand)]
     Worker(WorkerTask),
+    /// Two point clouds to one rigid transform.
+    Register(Box<RegisterArguments>),
     /// List, fetch, check and remove models.
     Models(ModelsArguments),
     /// What runs have recorded.

@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;
+pub(crate) mod register;
 pub(crate) mod road;
 pub(crate) mod run;
 pub(crate) mod segment;

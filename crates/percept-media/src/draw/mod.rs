@@ -14,6 +14,7 @@ mod field;
 mod label;
 mod mask;
 mod overlay;
+mod sides;
 mod text;
 
 pub use blur::blur;
@@ -21,3 +22,4 @@ pub use canvas::{Canvas, Point};
 pub use color::{color, readable_on};
 pub use cutout::{Background, Edge, composite, cutout, trim};
 pub use overlay::{OverlayItem, overlay};
+pub use sides::{Side, sides};

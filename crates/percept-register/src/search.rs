@@ -1,0 +1,211 @@
+//! The motion between two clouds without a guess: key points, features, matches, what they agree on, a look at the clouds.
+
+use percept_core::register::{Doubt, Fine, Kernel, Locked, RegisterOptions, Search, Start};
+use rayon::join;
+use rayon::prelude::*;
+
+use crate::agree::{self, Candidate, Matches};
+use crate::feature::{self, Feature, Sides};
+use crate::fine;
+use crate::judge::met;
+use crate::matching;
+use crate::motion::{Motion, Scaled};
+use crate::pairing::{Measure, Onto};
+use crate::sheet::{Sheet, Whole};
+use crate::solve::Problem;
+use crate::voxel;
+
+/// Key points of the first attempt, and of those after it where it was not convincing.
+const WANTED: [usize; 3] = [2_500, 6_000, 12_000];
+/// Neighbours that tell the surface at a key point.
+const NEIGHBORS: usize = 20;
+/// How far a feature looks, in voxels, and at how many neighbours at most.
+const FEATURE_RADIUS: f64 = 5.0;
+const FEATURE_NEIGHBORS: usize = 100;
+/// How far a right match may be off, in voxels.
+const NOISE: f64 = 1.2;
+/// Candidates that are tried on the clouds, and those of them that are refined for the last word.
+const TRIED: usize = 8;
+const REFINED: usize = 3;
+/// Matches that have to agree, and the share of key points that have to meet, for no further attempt.
+const ENOUGH_AGREEING: usize = 12;
+const ENOUGH_MET: f64 = 0.4;
+/// Samples of the method that draws them.
+const TRIALS: usize = 100_000;
+/// A rival that meets this share of what the best does makes the answer doubtful.
+const RIVAL: f64 = 0.95;
+
+/// What the search found.
+pub(crate) struct Found {
+    pub(crate) motion: Motion,
+    pub(crate) search: Search,
+    /// Its unit of length: the size of its voxels, or the usual distance of points.
+    pub(crate) unit: f64,
+    pub(crate) doubt: Option<Doubt>,
+}
+
+/// One cloud of an attempt.
+struct Side {
+    sheet: Sheet,
+    features: Vec<Feature>,
+}
+
+impl Side {
+    fn new(sheet: Sheet, unit: f64, sides: Sides) -> Self {
+        let radius = (FEATURE_RADIUS * unit, FEATURE_NEIGHBORS);
+        let features = feature::features(&sheet.points, &sheet.normals, &sheet.tree, radius, sides);
+        Self { sheet, features }
+    }
+}
+
+/// A candidate after a look at the clouds.
+struct Tried {
+    motion: Motion,
+    agreeing: usize,
+    met: f64,
+}
+
+/// Searches; none where no attempt found matches that agree. `Err` has the most that agreed.
+pub(crate) fn search(source: &Whole, target: &Whole, options: &RegisterOptions) -> Result<Found, usize> {
+    let mut best: Option<Found> = None;
+    let mut best_met = 0.0;
+    let mut most_agreeing = 0;
+    let mut last = None;
+    for wanted in WANTED {
+        let sizes = sizes(source, target, wanted, options);
+        // Small clouds have no more points to offer.
+        if last == Some(sizes) {
+            break;
+        }
+        last = Some(sizes);
+        let (found, agreeing, met) = attempt(source, target, sizes, options);
+        most_agreeing = most_agreeing.max(agreeing);
+        if let Some(found) = found {
+            if met > best_met || best.is_none() {
+                (best, best_met) = (Some(found), met);
+            }
+            if agreeing >= ENOUGH_AGREEING && met >= ENOUGH_MET {
+                break;
+            }
+        }
+    }
+    best.ok_or(most_agreeing)
+}
+
+/// The size of voxels for each cloud; 0 where all points are taken.
+fn sizes(source: &Whole, target: &Whole, wanted: usize, options: &RegisterOptions) -> [f64; 2] {
+    let size = |whole: &Whole| {
+        if whole.points.len() <= wanted {
+            return 0.0;
+        }
+        voxel::round(voxel::size_for(&whole.points, whole.diagonal, wanted))
+    };
+    match fine::scaled(options) {
+        // Each by its own size: what a scale of 2 would make of the voxels is not known yet.
+        Scaled::Yes => [size(source), size(target)],
+        Scaled::No => {
+            let larger = if source.points.len() > 2 * target.points.len() { source } else { target };
+            [size(larger); 2]
+        }
+    }
+}
+
+fn attempt(
+    source: &Whole,
+    target: &Whole,
+    sizes: [f64; 2],
+    options: &RegisterOptions,
+) -> (Option<Found>, usize, f64) {
+    let neighbors = options.neighbors.unwrap_or(NEIGHBORS).max(3);
+    let sheet = |whole: &Whole, size: f64| Sheet::new(whole.thinned(size), neighbors);
+    let (wholes, sheets) = ((source, target), join(|| sheet(source, sizes[0]), || sheet(target, sizes[1])));
+    let (mut source, mut target) = sheets;
+    let sides = if wholes.0.facing.is_some() && wholes.1.facing.is_some() {
+        join(|| source.face(wholes.0), || target.face(wholes.1));
+        Sides::Told
+    } else {
+        Sides::Unknown
+    };
+    let unit = |sheet: &Sheet, size: f64| if size > 0.0 { size } else { fine::spacing_of(sheet) };
+    let (own, unit) = (unit(&source, sizes[0]), unit(&target, sizes[1]));
+    // Of two clouds of different density the sparser one says how well places are known.
+    let (own, unit) = match fine::scaled(options) {
+        Scaled::No => (own.max(unit), own.max(unit)),
+        Scaled::Yes => (own, unit),
+    };
+    let (source, target) = join(|| Side::new(source, own, sides), || Side::new(target, unit, sides));
+    let pairs = matching::mutual(&source.features, &target.features);
+    let matches = Matches {
+        source: pairs.iter().map(|(at, _)| source.sheet.points[*at]).collect(),
+        target: pairs.iter().map(|(_, at)| target.sheet.points[*at]).collect(),
+        noise: NOISE * unit,
+        scaled: fine::scaled(options),
+    };
+    let candidates = match options.start {
+        Start::Sampled => agree::sampled(&matches, TRIALS),
+        _ => agree::candidates(&matches),
+    };
+    let agreeing = candidates.first().map_or(0, |candidate| candidate.agreeing);
+    let tried = try_on(&candidates, &source.sheet, &target.sheet, unit, options);
+    let search = Search {
+        voxel: sizes[1],
+        source_points: source.sheet.len(),
+        target_points: target.sheet.len(),
+        matches: pairs.len(),
+        agreeing: tried.first().map_or(agreeing, |best| best.agreeing),
+        tried: candidates.len().min(TRIED),
+    };
+    let Some(best) = tried.first() else { return (None, agreeing, 0.0) };
+    let doubt = tried[1..].iter().find_map(|rival| rivalry(best, rival, &source.sheet, unit));
+    let found = Found { motion: best.motion, search, unit, doubt };
+    (Some(found), search.agreeing, best.met)
+}
+
+/// The best candidates by how much of the source they bring onto the target; the first ones refined a little.
+fn try_on(
+    candidates: &[Candidate],
+    source: &Sheet,
+    target: &Sheet,
+    unit: f64,
+    options: &RegisterOptions,
+) -> Vec<Tried> {
+    let tried = |candidate: &Candidate| Tried {
+        motion: candidate.motion,
+        agreeing: candidate.agreeing,
+        met: met(source, target, &candidate.motion, unit),
+    };
+    let mut all: Vec<Tried> = candidates.par_iter().take(TRIED).map(tried).collect();
+    let order = |left: &Tried, right: &Tried| right.met.total_cmp(&left.met);
+    all.sort_by(order);
+    all.truncate(REFINED);
+    let problem = Problem {
+        source,
+        onto: Onto::Points(target),
+        measure: Measure { fine: Fine::Plane, kernel: Kernel::None },
+        max_distance: 3.0 * unit,
+        trim: None,
+        scaled: fine::scaled(options),
+        locked: Locked::default(),
+        max_iterations: 8,
+        rest: 0.01 * unit,
+    };
+    for tried in &mut all {
+        let motion = problem.solve(&tried.motion).motion;
+        let better = met(source, target, &motion, unit);
+        if better >= tried.met {
+            (tried.motion, tried.met) = (motion, better);
+        }
+    }
+    all.sort_by(order);
+    all
+}
+
+/// Another motion that is as good, if it is another.
+fn rivalry(best: &Tried, rival: &Tried, source: &Sheet, unit: f64) -> Option<Doubt> {
+    let middle = source.mean();
+    let degrees = best.motion.angle_to(&rival.motion).to_degrees();
+    let distance = (best.motion.apply(&middle) - rival.motion.apply(&middle)).norm();
+    let ratio = rival.met / best.met.max(f64::MIN_POSITIVE);
+    let other = degrees > 10.0 || distance > 5.0 * unit;
+    (other && ratio >= RIVAL).then_some(Doubt::Ambiguous { ratio, degrees, distance })
+}

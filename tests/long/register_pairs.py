@@ -1,0 +1,130 @@
+"""Success rates of registration without a guess on 200 drawn pairs: percept, Open3D (FPFH+RANSAC, FGR), small_gicp from identity.
+
+    pip install small_gicp==1.0.1 open3d-cpu==0.20.0 numpy
+    cargo build --release -p percept-register --example pair
+    python tests/long/register_pairs.py --pair target/release/examples/pair [--pairs 200]
+
+A pair is two views of a drawn room of 10 by 8 by 3 m: of an overlap of 30 to 100%, with noise of 0 to 2 cm, up to 60% of points
+anywhere in the room's box instead of on it, and densities that differ up to tenfold; the source is turned by any angle about any
+axis and shifted up to 20 m. Success: within 2 degrees and 0.1 m of the truth. small_gicp has no search; it begins at identity
+like the others, which is no start for it.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benches" / "peers"))
+from register import errors, gicp, open3d  # noqa: E402
+
+
+def surface(random: np.random.Generator, count: int, boxes: np.ndarray) -> np.ndarray:
+    """Points on the floor, the walls and boxes of a room, evenly by area."""
+    faces = [((0, 0, 0), (10, 0, 0), (0, 8, 0)), ((0, 0, 0), (10, 0, 0), (0, 0, 3)), ((0, 8, 0), (10, 0, 0), (0, 0, 3))]
+    faces += [((0, 0, 0), (0, 8, 0), (0, 0, 3)), ((10, 0, 0), (0, 8, 0), (0, 0, 3))]
+    for x, y, angle, w, d, h in boxes:
+        a = np.array([np.cos(angle) * w, np.sin(angle) * w, 0])
+        b = np.array([-np.sin(angle) * d, np.cos(angle) * d, 0])
+        o, up = np.array([x, y, 0]), np.array([0, 0, h])
+        faces += [(o + up, a, b), (o, a, up), (o, b, up), (o + a, b, up), (o + b, a, up)]
+    origin, u, v = (np.array([face[at] for face in faces], float) for at in range(3))
+    area = np.linalg.norm(np.cross(u, v), axis=1)
+    which = random.choice(len(faces), count, p=area / area.sum())
+    s, t = random.uniform(size=(2, count, 1))
+    return origin[which] + s * u[which] + t * v[which]
+
+
+def pair(seed: int):
+    random = np.random.default_rng(seed)
+    boxes = np.stack(
+        [random.uniform(0.5, 8.5, 9), random.uniform(0.5, 6.5, 9), random.uniform(0, np.pi, 9)]
+        + [random.uniform(0.3, 2.0, 9), random.uniform(0.3, 1.5, 9), random.uniform(0.3, 2.2, 9)], 1
+    )
+    overlap, outliers = random.uniform(0.3, 1.0), random.uniform(0.0, 0.6)
+    noise, ratio = random.uniform(0.0, 0.02), 10 ** random.uniform(0, 1)
+    views = []
+    direction = random.uniform(0, 2 * np.pi)
+    for side, count in ((1, 20000), (-1, int(20000 / ratio))):
+        points = surface(random, 3 * count, boxes)
+        along = side * (points[:, 0] * np.cos(direction) + points[:, 1] * np.sin(direction))
+        # Each view has the same share of the room, from either end; `overlap` of it is in both.
+        points = points[along <= np.quantile(along, 1 / (2 - overlap))][:count]
+        points = points + random.normal(scale=noise, size=points.shape)
+        wrong = random.uniform(size=len(points)) < outliers
+        low, high = points.min(0), points.max(0)
+        points[wrong] = random.uniform(low, high, (wrong.sum(), 3))
+        views.append(points)
+    q = random.normal(size=4)
+    w, x, y, z = q / np.linalg.norm(q)
+    truth = np.eye(4)
+    truth[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    truth[:3, 3] = random.uniform(-20, 20, 3) / np.sqrt(3)
+    source = (views[0] - truth[:3, 3]) @ truth[:3, :3]
+    return source, views[1], truth, overlap, outliers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pair", default="target/release/examples/pair")
+    parser.add_argument("--pairs", type=int, default=200)
+    options = parser.parse_args()
+    peers = {
+        "Open3D FPFH+RANSAC": open3d("ransac", 0.15), "Open3D FGR": open3d("fgr", 0.15), "small_gicp": gicp(0.1),
+    }
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / name) for name in ("source.npy", "target.npy")]
+        for seed in range(options.pairs):
+            source, target, truth, overlap, outliers = pair(seed)
+            found = {name: run(source, target) for name, run in peers.items()}
+            for path, points in zip(paths, (source, target)):
+                np.save(path, points)
+            for method in ("global", "ransac"):
+                text = subprocess.run([options.pair, *paths, method, "1"], capture_output=True, text=True, check=True).stdout
+                found[f"percept {method}"] = np.array(eval(re.search(r"\[\[.*?\]\]", text).group(0)))  # noqa: S307
+                found[f"percept {method} trusted"] = "doubts []" in text
+            right = {}
+            for name, value in found.items():
+                if isinstance(value, bool):
+                    right[name] = value
+                else:
+                    metres, degrees = errors(value, truth)
+                    right[name] = metres < 0.1 and degrees < 2.0
+            rows.append((overlap, outliers, right))
+            print(seed, f"overlap {overlap:.2f} outliers {outliers:.2f}", right, file=sys.stderr, flush=True)
+    names = [*peers, "percept global", "percept ransac"]
+    parts = {
+        "all": lambda overlap, outliers: True,
+        "overlap 0.3-0.5": lambda overlap, outliers: overlap < 0.5,
+        "overlap 0.5-0.75": lambda overlap, outliers: 0.5 <= overlap < 0.75,
+        "overlap 0.75-1": lambda overlap, outliers: overlap >= 0.75,
+        "outliers < 0.3": lambda overlap, outliers: outliers < 0.3,
+        "outliers >= 0.3": lambda overlap, outliers: outliers >= 0.3,
+    }
+    print("| pairs | number |" + "".join(f" {name} |" for name in names))
+    print("|---|---:|" + "---:|" * len(names))
+    for part, belongs in parts.items():
+        chosen = [right for overlap, outliers, right in rows if belongs(overlap, outliers)]
+        cells = [f" {100 * np.mean([right[name] for right in chosen]):.0f}% |" for name in names]
+        print(f"| {part} | {len(chosen)} |" + "".join(cells))
+    for method in ("global", "ransac"):
+        wrong = [right for *_, right in rows if not right[f"percept {method}"]]
+        trusted = sum(right[f"percept {method} trusted"] for right in wrong)
+        doubted = sum(right[f"percept {method}"] and not right[f"percept {method} trusted"] for *_, right in rows)
+        print(f"percept {method}: {len(wrong)} wrong, {trusted} of them trusted; {doubted} right ones doubted")
+
+
+if __name__ == "__main__":
+    main()
