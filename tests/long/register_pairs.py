@@ -4,8 +4,8 @@
     cargo build --release -p percept-register --example pair
     python tests/long/register_pairs.py --pair target/release/examples/pair [--pairs 200]
 
-A pair is two views of a drawn room of 10 by 8 by 3 m: of an overlap of 30 to 100%, with noise of 0 to 2 cm, up to 60% of points
-anywhere in the room's box instead of on it, and densities that differ up to tenfold; the source is turned by any angle about any
+A pair is two views of a drawn scene of 10 by 8 m (`--scene`): of an overlap of 30 to 100%, with noise of 0 to 2 cm, up to 60% of points
+anywhere in the view's box instead of on a surface, and densities that differ up to tenfold; the source is turned by any angle about any
 axis and shifted up to 20 m. Success: within 2 degrees and 0.1 m of the truth. small_gicp has no search; it begins at identity
 like the others, which is no start for it.
 """
@@ -26,15 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benches" / "peers"
 from register import errors, gicp, open3d  # noqa: E402
 
 
-def surface(random: np.random.Generator, count: int, boxes: np.ndarray) -> np.ndarray:
-    """Points on the floor, the walls and boxes of a room, evenly by area."""
-    faces = [((0, 0, 0), (10, 0, 0), (0, 8, 0)), ((0, 0, 0), (10, 0, 0), (0, 0, 3)), ((0, 8, 0), (10, 0, 0), (0, 0, 3))]
-    faces += [((0, 0, 0), (0, 8, 0), (0, 0, 3)), ((10, 0, 0), (0, 8, 0), (0, 0, 3))]
-    for x, y, angle, w, d, h in boxes:
-        a = np.array([np.cos(angle) * w, np.sin(angle) * w, 0])
-        b = np.array([-np.sin(angle) * d, np.cos(angle) * d, 0])
-        o, up = np.array([x, y, 0]), np.array([0, 0, h])
-        faces += [(o + up, a, b), (o, a, up), (o, b, up), (o + a, b, up), (o + b, a, up)]
+def flat(random: np.random.Generator, count: int, faces) -> np.ndarray:
+    """Points on parallelograms (corner, side, side), evenly by area."""
     origin, u, v = (np.array([face[at] for face in faces], float) for at in range(3))
     area = np.linalg.norm(np.cross(u, v), axis=1)
     which = random.choice(len(faces), count, p=area / area.sum())
@@ -42,20 +35,58 @@ def surface(random: np.random.Generator, count: int, boxes: np.ndarray) -> np.nd
     return origin[which] + s * u[which] + t * v[which]
 
 
-def pair(seed: int):
+def block(x, y, angle, w, d, h):
+    a = np.array([np.cos(angle) * w, np.sin(angle) * w, 0])
+    b = np.array([-np.sin(angle) * d, np.cos(angle) * d, 0])
+    o, up = np.array([x, y, 0]), np.array([0, 0, h])
+    return [(o + up, a, b), (o, a, up), (o, b, up), (o + a, b, up), (o + b, a, up)]
+
+
+def rectangular(random: np.random.Generator, counts):
+    """A room of 10 by 8 by 3 m with nine boxes. Turned round by half a turn, its floor and walls come to lie on themselves."""
+    faces = [((0, 0, 0), (10, 0, 0), (0, 8, 0)), ((0, 0, 0), (10, 0, 0), (0, 0, 3)), ((0, 8, 0), (10, 0, 0), (0, 0, 3))]
+    faces += [((0, 0, 0), (0, 8, 0), (0, 0, 3)), ((10, 0, 0), (0, 8, 0), (0, 0, 3))]
+    for _ in range(9):
+        low, high = [0.5, 0.5, 0, 0.3, 0.3, 0.3], [8.5, 6.5, np.pi, 2.0, 1.5, 2.2]
+        faces += block(*random.uniform(low, high))
+    return [flat(random, count, faces) for count in counts]
+
+
+def irregular(random: np.random.Generator, counts):
+    """Hilly ground of 10 by 8 m with ten boxes, eight columns and eight balls."""
+    phase, slope = random.uniform(0, 6, 4), random.uniform(-0.05, 0.05, 2)
+    faces = sum((block(*random.uniform([0, 0, 0, 0.3, 0.3, 0.5], [9, 7, np.pi, 1.5, 1.2, 2.5])) for _ in range(10)), [])
+    columns = random.uniform([0.5, 0.5, 0.1, 1.0], [9.5, 7.5, 0.4, 3.0], (8, 4))
+    balls = random.uniform([0.5, 0.5, 0.3, 0.3], [9.5, 7.5, 2.0, 0.8], (8, 4))
+    views = []
+    for count in counts:
+        x, y = random.uniform(0, 10, count // 3), random.uniform(0, 8, count // 3)
+        z = 0.35 * np.sin(0.8 * x + phase[0]) * np.cos(0.9 * y + phase[1]) + 0.15 * np.sin(1.9 * y + phase[2] + 0.7 * x)
+        parts = [np.stack([x, y, z + slope[0] * x + slope[1] * y], 1), flat(random, count // 3, faces)]
+        which, angle, u = random.integers(0, 8, count // 6), random.uniform(0, 2 * np.pi, count // 6), random.uniform(size=count // 6)
+        cx, cy, r, h = columns[which].T
+        parts.append(np.stack([cx + r * np.cos(angle), cy + r * np.sin(angle), h * u], 1))
+        which, direction = random.integers(0, 8, count // 6), random.normal(size=(count // 6, 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        parts.append(balls[which, :3] + balls[which, 3:] * direction)
+        points = np.concatenate(parts)
+        views.append(points[random.permutation(len(points))])
+    return views
+
+
+SCENES = {"irregular": irregular, "rectangular": rectangular}
+
+
+def pair(seed: int, scene=irregular):
     random = np.random.default_rng(seed)
-    boxes = np.stack(
-        [random.uniform(0.5, 8.5, 9), random.uniform(0.5, 6.5, 9), random.uniform(0, np.pi, 9)]
-        + [random.uniform(0.3, 2.0, 9), random.uniform(0.3, 1.5, 9), random.uniform(0.3, 2.2, 9)], 1
-    )
     overlap, outliers = random.uniform(0.3, 1.0), random.uniform(0.0, 0.6)
     noise, ratio = random.uniform(0.0, 0.02), 10 ** random.uniform(0, 1)
     views = []
     direction = random.uniform(0, 2 * np.pi)
-    for side, count in ((1, 20000), (-1, int(20000 / ratio))):
-        points = surface(random, 3 * count, boxes)
+    counts = [20000, int(20000 / ratio)]
+    for side, count, points in zip((1, -1), counts, scene(random, [3 * count for count in counts])):
         along = side * (points[:, 0] * np.cos(direction) + points[:, 1] * np.sin(direction))
-        # Each view has the same share of the room, from either end; `overlap` of it is in both.
+        # Each view has the same share of the scene, from either end; `overlap` of it is in both.
         points = points[along <= np.quantile(along, 1 / (2 - overlap))][:count]
         points = points + random.normal(scale=noise, size=points.shape)
         wrong = random.uniform(size=len(points)) < outliers
@@ -79,6 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pair", default="target/release/examples/pair")
     parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--scene", choices=SCENES, default="irregular")
     options = parser.parse_args()
     peers = {
         "Open3D FPFH+RANSAC": open3d("ransac", 0.15), "Open3D FGR": open3d("fgr", 0.15), "small_gicp": gicp(0.1),
@@ -87,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("source.npy", "target.npy")]
         for seed in range(options.pairs):
-            source, target, truth, overlap, outliers = pair(seed)
+            source, target, truth, overlap, outliers = pair(seed, SCENES[options.scene])
             found = {name: run(source, target) for name, run in peers.items()}
             for path, points in zip(paths, (source, target)):
                 np.save(path, points)

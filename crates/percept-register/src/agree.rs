@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::motion::{Motion, Scaled, fit};
 
 /// Cliques that are begun.
-const SEEDS: usize = 24;
+const SEEDS: usize = 64;
 /// Fewer matches than this tell no motion.
 pub(crate) const LEAST: usize = 4;
 

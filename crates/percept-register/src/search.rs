@@ -24,12 +24,14 @@ const FEATURE_RADIUS: f64 = 5.0;
 const FEATURE_NEIGHBORS: usize = 100;
 /// How far a right match may be off, in voxels.
 const NOISE: f64 = 1.2;
+/// What is nearby, in voxels.
+const NEARBY: f64 = 0.7;
 /// Candidates that are tried on the clouds, and those of them that are refined for the last word.
-const TRIED: usize = 8;
-const REFINED: usize = 3;
+const TRIED: usize = 40;
+const REFINED: usize = 8;
 /// Matches that have to agree, and the share of key points that have to meet, for no further attempt.
 const ENOUGH_AGREEING: usize = 12;
-const ENOUGH_MET: f64 = 0.4;
+const ENOUGH_MET: f64 = 0.35;
 /// Samples of the method that draws them.
 const TRIALS: usize = 100_000;
 /// A rival that meets this share of what the best does makes the answer doubtful.
@@ -172,7 +174,7 @@ fn try_on(
     let tried = |candidate: &Candidate| Tried {
         motion: candidate.motion,
         agreeing: candidate.agreeing,
-        met: met(source, target, &candidate.motion, unit),
+        met: both(source, target, &candidate.motion, unit),
     };
     let mut all: Vec<Tried> = candidates.par_iter().take(TRIED).map(tried).collect();
     let order = |left: &Tried, right: &Tried| right.met.total_cmp(&left.met);
@@ -189,15 +191,22 @@ fn try_on(
         max_iterations: 8,
         rest: 0.01 * unit,
     };
-    for tried in &mut all {
+    all.par_iter_mut().for_each(|tried| {
         let motion = problem.solve(&tried.motion).motion;
-        let better = met(source, target, &motion, unit);
+        let better = both(source, target, &motion, unit);
         if better >= tried.met {
             (tried.motion, tried.met) = (motion, better);
         }
-    }
+    });
     all.sort_by(order);
     all
+}
+
+/// How much of the source has target nearby, and of the target source: what stands in one of them only tells a room from the
+/// same room turned round.
+fn both(source: &Sheet, target: &Sheet, motion: &Motion, unit: f64) -> f64 {
+    let there = met(source, target, motion, NEARBY * unit);
+    (there + met(target, source, &motion.inverse(), NEARBY * unit / motion.scale)) / 2.0
 }
 
 /// Another motion that is as good, if it is another.
