@@ -49,6 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         (root / "in").mkdir()
+        (root / "out").mkdir()
         if arguments.speech:
             names = [root / "in" / f"{index:04}{arguments.speech.suffix}" for index in range(arguments.count)]
             paths = [Path(shutil.copy(arguments.speech, name)) for name in names]
@@ -61,7 +62,7 @@ def main() -> None:
 
         def percept(inputs: list[Path], *more: str) -> None:
             command = [arguments.percept.resolve(), *common, *inputs, "--precision", arguments.precision]
-            command += ["-q", "-o", root / "out/", "-y", *more]
+            command += ["-q", "-o", root / "out", "-y", *more]
             subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
 
         ways = {

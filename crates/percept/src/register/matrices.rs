@@ -127,7 +127,8 @@ mod tests {
             fs::write(&path, matrices(&[some()], format)).unwrap();
             let read = read_transform(&path).unwrap();
             assert_eq!(read.translation, some().translation, "{name}");
-            let off = read.rotation.iter().flatten().zip(some().rotation.iter().flatten());
+            let wanted = some();
+            let off = read.rotation.iter().flatten().zip(wanted.rotation.iter().flatten());
             assert!(off.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-15, "{name}");
         }
         assert_eq!(matrices(&[some()], MatrixFormat::Rows).lines().count(), 4);
