@@ -176,7 +176,7 @@ pub(crate) fn size_for(points: &[Vector3<f64>], diagonal: f64, wanted: usize) ->
     let mut earlier: Option<(f64, f64)> = None;
     for _ in 0..6 {
         let count = (occupied(points, size) as f64).ln();
-        if (count - goal).abs() < 0.15 {
+        if (count - goal).abs() < 0.1 {
             break;
         }
         let slope = match earlier {
