@@ -79,7 +79,7 @@ fn assert_is(found: &Transform, want: &Transform, bound: f64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_moved_copy_gives_the_motion_back_and_the_other_way_its_inverse(

@@ -34,7 +34,7 @@ mod tests {
     fn only_what_is_inside_changes_and_it_changes_to_a_mean() {
         // A chequerboard: its mean is grey.
         let (width, height) = (60_u32, 40_u32);
-        let square = |index: u32| if (index % width + index / width) % 2 == 0 { 255 } else { 0 };
+        let square = |index: u32| if (index % width + index / width).is_multiple_of(2) { 255 } else { 0 };
         let rgb: Vec<u8> = (0..width * height).flat_map(|index| [square(index); 3]).collect();
         let before = Image::new(width, height, rgb);
         let inside = |index: u32| (20..40).contains(&(index % width)) && (10..30).contains(&(index / width));
