@@ -11,6 +11,7 @@ mod pipelines;
 mod project;
 mod ray;
 mod real;
+mod register;
 mod report;
 mod resume;
 mod scenes;
