@@ -157,7 +157,7 @@ pub struct Registration {
     pub levels: Vec<Level>,
     /// Whether the last level came to rest within its steps; true where nothing was refined.
     pub converged: bool,
-    /// Covariance of the turn about x, y, z of the target [rad] and the shift of the source's middle along x, y, z, from
+    /// Covariance of the turn about x, y, z of the target (radians) and the shift of the source's middle along x, y, z, from
     /// the last level's normal equations and its residuals. None where nothing was refined or a direction is free.
     pub covariance: Option<[[f64; 6]; 6]>,
     /// Directions in which the clouds do not hold each other.
@@ -197,7 +197,7 @@ pub enum Doubt {
     Ambiguous {
         /// Its share of met points over the best one's.
         ratio: f64,
-        /// By what the two differ [degrees].
+        /// By what the two differ, in degrees.
         degrees: f64,
         /// By what the two differ at the middle of the source.
         distance: f64,

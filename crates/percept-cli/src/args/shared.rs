@@ -99,7 +99,7 @@ pub(crate) struct Compute {
     #[arg(long, default_value = "auto", value_parser = |text: &str| text.parse::<Precision>())]
     pub(crate) precision: Precision,
     /// Threads of the computation; all processors when absent.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 }
 

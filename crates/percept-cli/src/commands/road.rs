@@ -38,7 +38,7 @@ impl<T: Task> Road<'_, T> {
     /// Takes a plan through. `parameters` are all that outputs depend on besides inputs, model and program.
     pub(crate) fn run(&self, plan: &Plan, parameters: &dyn Debug, work: &impl Work<T>) -> Result<ExitCode> {
         let Self { files, loaded, report, .. } = *self;
-        let parameters = (parameters, loaded.model.precision());
+        let parameters = (parameters, loaded.model.precision(), files.no_timings);
         let manifest = setup::manifest::<T>(files, plan, &loaded.local, &parameters)?;
         let options = RunOptions { manifest, ..self.options()? };
         let read = |item: &Item| {

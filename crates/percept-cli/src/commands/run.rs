@@ -1,23 +1,30 @@
 //! `percept run`: a pipeline from a file, the way that every task takes.
 
+use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 
 use percept::flow::ExitCode;
 use percept::flow::{Format, FormatKind, Item, Manifest, Naming, Plan};
 use percept::media::picture::PictureLimits;
 use percept::pipeline::{InputCard, MediaInfo, Pipeline, PipelineInput, PipelineOutput, Run, StageCard};
-use percept::{Envelope, Predicted, Result, RunCard, TimingsPolicy};
+use percept::{Envelope, Error, Predicted, Result, RunCard, TimingsPolicy};
 use serde::Serialize;
 
 use super::road::{Road, Work};
 use super::{setup, worker};
-use crate::args::RunArguments;
+use crate::args::{Files, RunArguments};
 use crate::report::{self, BatchReport, Paths};
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     let pipeline = Pipeline::read(&arguments.pipeline, &arguments.set)?;
+    if arguments.files.raw.is_some() {
+        return Err(Error::Argument {
+            message: "a pipeline has no raw tensors".into(),
+            hint: Some("the commands of its tasks have: `percept segment --raw`".into()),
+        });
+    }
     let accept = |path: &std::path::Path| pipeline.accepts(path);
-    let plan = setup::plan(&arguments.files, formats(&pipeline), &accept, &["segment", "run"])?;
+    let plan = setup::plan(&arguments.files, formats(arguments, &pipeline), &accept, &["segment", "run"])?;
     if arguments.files.dry_run {
         report::note(pipeline.outline().trim_end());
         return report::plan(&plan);
@@ -35,14 +42,21 @@ pub(crate) fn serve(arguments: &RunArguments) -> Result<ExitCode> {
 }
 
 /// The JSON of an input, and the folder of what its stages made, where they make files.
-fn formats(pipeline: &Pipeline) -> Vec<Format> {
+fn formats(arguments: &RunArguments, pipeline: &Pipeline) -> Vec<Format> {
     let format = |extension: &str, kind| Format {
         extension: extension.to_owned(),
         kind,
         naming: Naming::StemTask("run"),
     };
     let mut formats = vec![format("json", FormatKind::Text)];
-    if pipeline.writes_files() {
+    let Files { output, inputs, .. } = &arguments.files;
+    let is_stream = |name: &OsString| name == "-";
+    // On standard output, and of standard input where no place is named, there is room for the JSON only.
+    let no_room = match output {
+        Some(output) => is_stream(output),
+        None => inputs.iter().any(is_stream),
+    };
+    if pipeline.writes_files() && !no_room {
         formats.push(format("files", FormatKind::Folder));
     }
     formats

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percept::flow::{
-    Existing, ExitCode, FilesFrom, Format, Identity, Interrupt, ListSource, MANIFEST_NAME, Manifest, Plan,
-    PlanRequest, Resume, RunOptions, Separator, Shard, Summary,
+    Existing, ExitCode, FilesFrom, Format, Identity, Interrupt, ListSource, MANIFEST_NAME, Manifest,
+    OutputTarget, Plan, PlanRequest, Resume, RunOptions, Separator, Shard, Summary,
 };
 use percept::hub::{Hub, HubOptions};
 use percept::{Error, LocalModel, Result, Runtime, Task, TimingsPolicy};
@@ -56,6 +56,7 @@ pub(crate) fn plan(
         own_outputs,
     })?;
     one_input_for_raw(files, &plan)?;
+    check_more_outputs(files, &plan)?;
     super::manifest::check_report(files, &plan)?;
     Ok(plan)
 }
@@ -66,6 +67,38 @@ fn files_from(files: &Files) -> Option<FilesFrom> {
     let source = if path.as_os_str() == "-" { ListSource::Stdin } else { ListSource::File(path.clone()) };
     let separator = if files.null { Separator::Zero } else { Separator::Line };
     Some(FilesFrom { source, separator })
+}
+
+/// `--manifest`, `--raw` and `--report` are written over nothing else of the run.
+fn check_more_outputs(files: &Files, plan: &Plan) -> Result<()> {
+    let more = [("--manifest", &files.manifest), ("--raw", &files.raw), ("--report", &files.report)];
+    let more: Vec<(&str, PathBuf)> =
+        more.into_iter().filter_map(|(option, path)| Some((option, place(path.as_ref()?)))).collect();
+    let wrong = |message: String, hint: &str| Err(Error::Argument { message, hint: Some(hint.into()) });
+    for (index, (option, path)) in more.iter().enumerate() {
+        let is = |other: &Path| place(other) == *path;
+        let shown = path.display();
+        if plan.items.iter().any(|item| is(item.input.path())) {
+            return wrong(format!("{option} would replace the input `{shown}`"), "name another file");
+        }
+        let outputs = plan.items.iter().flat_map(|item| &item.outputs).filter_map(OutputTarget::path);
+        if outputs.into_iter().any(is) || more[..index].iter().any(|(_, other)| other == path) {
+            return wrong(format!("{option} would replace the output `{shown}`"), "name another file");
+        }
+        if *option == "--raw" && path.is_file() && !files.overwrite {
+            return wrong(format!("`{shown}` is there already"), "replace it with `-y`");
+        }
+    }
+    Ok(())
+}
+
+/// A path as far as it can be followed: the file may not be there yet.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let followed = std::fs::canonicalize(path).or_else(|_| {
+        std::fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()))
+    });
+    followed.unwrap_or_else(|_| path.to_owned())
 }
 
 /// `--raw` names one file.

@@ -78,8 +78,9 @@ impl Open {
             Ok(Request::Path(path)) => (path, (Value::Null, None)),
             Ok(Request::Full { path, id }) => (path, (id, None)),
             Err(_) => {
-                let id =
-                    serde_json::from_str::<Value>(line).map_or(Value::Null, |mut line| line["id"].take());
+                // Only an object has one: to index a list by a name is a panic.
+                let value = serde_json::from_str::<Value>(line).ok();
+                let id = value.and_then(|value| value.get("id").cloned()).unwrap_or_default();
                 (PathBuf::new(), (id, Some(format!("no request: {line:.200}"))))
             }
         };
@@ -90,12 +91,15 @@ impl Open {
     /// What is wrong with the line of an item.
     fn check(&self, item: &Item) -> Result<()> {
         let wrong = self.lock().get(&item.index).and_then(|(_, wrong)| wrong.clone());
-        wrong.map_or(Ok(()), |message| {
-            Err(Error::Argument {
-                message,
-                hint: Some(r#"a request is "PATH" or {"path": "PATH", "id": ANYTHING}"#.into()),
-            })
-        })
+        if let Some(message) = wrong {
+            let hint = Some(r#"a request is "PATH" or {"path": "PATH", "id": ANYTHING}"#.to_owned());
+            return Err(Error::Argument { message, hint });
+        }
+        // A pipe or a device might never end, and every answer behind it would wait.
+        match std::fs::metadata(item.input.path()) {
+            Ok(metadata) if !metadata.is_file() => Err(Error::input(item.input.path(), "it is no file")),
+            _ => Ok(()),
+        }
     }
 
     /// Answers a request with the members of a JSON object. They are text: as values, 32-bit numbers would get digits
@@ -165,11 +169,14 @@ impl Iterator for Lines<'_> {
 
     fn next(&mut self) -> Option<String> {
         loop {
+            if self.deserted.load(Ordering::SeqCst) {
+                return None;
+            }
             match self.lines.recv_timeout(Duration::from_millis(100)) {
                 Ok(line) => return Some(line),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
-                    if self.interrupt.pressed() || self.deserted.load(Ordering::SeqCst) {
+                    if self.interrupt.pressed() {
                         return None;
                     }
                 }

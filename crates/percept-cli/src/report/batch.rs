@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 use percept::Result;
 use percept::flow::{Failure, Item, ItemTimes, Observer, OutputTarget, Plan, Summary};
 
-use super::{data, explained, note, painted, warning};
+use super::{data, explained, in_line, note, painted, warning};
 use crate::args::{ProgressChoice, ProgressStyle};
 
 /// How progress is shown.
@@ -139,7 +139,7 @@ impl BatchReport {
             return Ok(());
         }
         let paths = item.outputs.iter().filter_map(OutputTarget::path);
-        let lines = paths.map(|path| format!("{}\n", path.display())).collect::<String>();
+        let lines = paths.map(|path| in_line(path) + "\n").collect::<String>();
         let mut result = Ok(());
         self.bar.suspend(|| {
             if !self.stdout_is_data {
@@ -177,7 +177,7 @@ impl BatchReport {
                 summary.done, summary.planned
             ));
             for failure in &summary.failed {
-                note(&format!("{} {}", painted("failed:", "31;1"), failure.input.path().display()));
+                note(&format!("{} {}", painted("failed:", "31;1"), in_line(failure.input.path())));
             }
         }
         if summary.interrupted {

@@ -94,14 +94,18 @@ fn a_folder_that_is_removed_meanwhile_is_made_again_by_a_resume() {
     let model = shapes();
     let arguments =
         ["segment", "in", "-o", "out", "-f", "json,png,overlay", "--no-timings", "--model", &model];
-    let mut child = project.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = project.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     while !project.path("out/02.segment.png").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be disturbed");
         std::thread::sleep(Duration::from_millis(2));
     }
     // What is being written at this moment may be in the way once.
     while std::fs::remove_dir_all(project.path("out")).is_err() {}
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    // The run says that its manifest is gone, and the next one does what is missing.
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert!(stderr.contains("removed or replaced during the run") && stderr.contains("--resume"), "{stderr}");
     let ran = segment(&project, "out", &["--resume"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert_eq!(tree(&project, "out"), tree(&project, "whole"));
@@ -170,9 +174,60 @@ fn a_run_that_could_not_write_all_is_completed_by_a_resume() {
     assert!(left.len() < whole.len() && !left.is_empty());
     // What is there is whole.
     assert!(left.iter().all(|(name, bytes)| whole[name] == *bytes));
-    let ran = segment(&project, "out", &["--retry-failed"]);
+    // What could not be written is tried again without being asked for.
+    let ran = segment(&project, "out", &["--resume"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert_eq!(tree(&project, "out"), whole);
+}
+
+#[test]
+fn what_is_asked_for_besides_replaces_nothing_else() {
+    let project = Project::new();
+    pictures(&project, 1);
+    let before = tree(&project, "in");
+    for (more, said) in [
+        (&["--manifest", "in/01.png"][..], "would replace the input"),
+        (&["--manifest", "./in/../in/01.png"], "would replace the input"),
+        (&["--manifest", "out/01.segment.json"], "would replace the output"),
+        (&["--report", "out/01.segment.json"], "would replace the output"),
+        (&["--report", "x", "--manifest", "x"], "would replace the output"),
+    ] {
+        let ran = segment(&project, "out", more);
+        assert_eq!(ran.code, 2, "{more:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{more:?}: {}", ran.stderr);
+    }
+    // Somebody's file is no manifest, whatever it is called.
+    project.write("notes.txt", "a line that is no record\n".repeat(2000).as_bytes());
+    let ran = segment(&project, "out", &["--manifest", "notes.txt"]);
+    assert!(ran.code != 0 && ran.stderr.contains("no run has written"), "{}", ran.stderr);
+    assert!(project.read("notes.txt").starts_with("a line"));
+    let ran = project.run(&["manifest", "export", "notes.txt", "-f", "csv"]);
+    assert!(ran.code == 2 && ran.stderr.contains("it is no manifest of a run"), "{}", ran.stderr);
+    assert_eq!(tree(&project, "in"), before);
+}
+
+#[test]
+fn two_tasks_may_share_a_folder_and_its_manifest() {
+    let project = Project::new();
+    pictures(&project, 1);
+    assert_eq!(segment(&project, "out", &[]).code, 1);
+    let pipeline = root().join("examples/pipelines/cutouts.toml").display().to_string();
+    let set = format!("model={}", shapes());
+    let ran = project.run(&["run", &pipeline, "in", "-o", "out", "--set", &set]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(project.read("out/percept-run.jsonl").lines().count(), 10);
+    let ran = segment(&project, "out", &["--resume"]);
+    assert!(ran.stderr.contains("0 of 5 done, 4 done before"), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_folder_holds_nobody_up() {
+    let project = Project::new();
+    pictures(&project, 1);
+    let made = std::process::Command::new("mkfifo").arg(project.path("in/03.png.png")).status().unwrap();
+    assert!(made.success());
+    assert!(segment(&project, "out", &[]).stderr.contains("4 of 5 done"));
 }
 
 /// Files of steps that a run keeps while it goes on.

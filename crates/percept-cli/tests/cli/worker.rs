@@ -69,14 +69,19 @@ fn each_request_is_answered_before_the_next_is_asked() {
         (r#"{"path": "none.png", "id": 7}"#, "none.png"),
         (r#"{"id": 7}"#, "no request"),
         (r#"{"path": 3, "id": 7}"#, "no request"),
+        #[cfg(unix)]
+        (r#"{"path": "/dev/zero", "id": 7}"#, "it is no file"),
     ] {
         worker.ask(line);
         let answer = worker.answer();
         assert_eq!((&answer["id"], &answer["status"]), (&json!(7), &json!("failed")), "{line}: {answer}");
         assert!(answer["error"].as_str().unwrap().contains(said), "{line}: {answer}");
     }
-    worker.ask("{ nonsense");
-    assert_eq!(worker.answer()["id"], Value::Null);
+    for line in ["{ nonsense", "[1, 2]", "5", "true", "null"] {
+        worker.ask(line);
+        let answer = worker.answer();
+        assert_eq!((&answer["id"], &answer["status"]), (&Value::Null, &json!("failed")), "{line}: {answer}");
+    }
     worker.ask(r#"{"path": "a.png", "id": 8}"#);
     assert_eq!(worker.answer()["id"], 8);
     assert_eq!(worker.end(), Some(1), "some failed");

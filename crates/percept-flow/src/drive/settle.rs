@@ -150,6 +150,8 @@ impl<'a, W, V> Settler<'a, '_, W, V> {
                     }
                 }
             }
+            // What could not even be noted is told of below, once.
+            Err(_) if unrecorded.is_some() => {}
             Err(error) => self.settle_error(&item, error, summary, ending),
         }
         // Without its manifest a run would lose what it has done.

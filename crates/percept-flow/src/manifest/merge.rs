@@ -35,26 +35,32 @@ impl Merged {
     }
 }
 
-/// Joins manifests. Of an input that is in several a record of success counts, the last one of those.
+/// Joins manifests. Of what a task made of an input and is in several, a record of success counts, the last one of those.
 ///
 /// # Errors
 /// `Error::Input` where one cannot be read.
 pub fn merge(paths: &[PathBuf]) -> Result<Merged> {
-    let mut all: BTreeMap<PathRecord, Record> = BTreeMap::new();
+    let mut all: BTreeMap<(PathRecord, String), Record> = BTreeMap::new();
     let mut torn = Vec::new();
     for path in paths {
-        let mut count = 0;
+        let (mut count, mut records) = (0, 0);
         let file = File::open(path).map_err(|cause| Error::input(path, cause))?;
         let take = |_, line: &[u8]| match index::parse(line) {
             None => count += usize::from(!line.trim_ascii().is_empty()),
             Some(record) => {
-                let earlier = all.get(&record.input.path).map(|earlier| earlier.status);
+                records += 1;
+                let key = (record.input.path.clone(), record.identity.task.clone());
+                let earlier = all.get(&key).map(|earlier| earlier.status);
                 if (earlier, record.status) != (Some(Status::Done), Status::Failed) {
-                    all.insert(record.input.path.clone(), record);
+                    all.insert(key, record);
                 }
             }
         };
         index::each_line(&file, take).map_err(|cause| Error::input(path, cause))?;
+        // One line may be torn; a file of others is none of ours.
+        if records == 0 && count > 1 {
+            return Err(Error::input(path, "it is no manifest of a run"));
+        }
         if count > 0 {
             torn.push((path.clone(), count));
         }

@@ -34,6 +34,9 @@ use crate::{InputSource, Item, OutputTarget, Plan};
 /// The manifest of a folder of outputs.
 pub const MANIFEST_NAME: &str = "percept-run.jsonl";
 
+/// What one line that was cut off may come to, in bytes: a file of more without any record is somebody else's.
+const MOST_TORN: u64 = 1 << 14;
+
 /// Which items are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
@@ -104,6 +107,13 @@ impl Manifest {
             });
         }
         let known = Index::of(&file).map_err(failed)?;
+        if known.is_empty() && file.metadata().map_err(failed)?.len() > MOST_TORN {
+            return Err(Error::Output {
+                path: path.to_owned(),
+                cause: "it is a file that no run has written".into(),
+                hint: Some("name another one with `--manifest`".into()),
+            });
+        }
         end_line(&mut file).map_err(failed)?;
         remove_leftovers(plan).map_err(failed)?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(file), identity, resume, known })
@@ -118,10 +128,12 @@ impl Manifest {
         }
         let same = |record: &Record| record.identity == self.identity && record.input.content == content;
         // A manifest that cannot be read back knows nothing.
-        let known = self.known.get(&self.file(), &PathRecord::of(path)).ok().flatten();
+        let known = self.known.get(&self.file(), &self.identity.task, &PathRecord::of(path)).ok().flatten();
         match known.filter(same) {
             Some(Record { status: Status::Done, outputs, .. }) if self.stand(item, &outputs) => Look::Kept,
-            Some(Record { status: Status::Failed, error, .. }) if self.resume == Resume::Missing => {
+            Some(Record { status: Status::Failed, error, unwritten: false, .. })
+                if self.resume == Resume::Missing =>
+            {
                 Look::Failed(error.unwrap_or_default())
             }
             _ => Look::ToDo(content),
@@ -165,7 +177,12 @@ impl Manifest {
 
     /// Notes an item that was given up.
     pub(crate) fn failed(&self, item: &Item, content: Option<Content>, why: &Error) -> Result<()> {
-        self.append(Record { error: Some(why.chain()), ..self.record(item, content, Status::Failed) })
+        let unwritten = matches!(why, Error::Output { .. });
+        self.append(Record {
+            error: Some(why.chain()),
+            unwritten,
+            ..self.record(item, content, Status::Failed)
+        })
     }
 
     fn record(&self, item: &Item, content: Option<Content>, status: Status) -> Record {
@@ -177,13 +194,22 @@ impl Manifest {
             outputs: vec![],
             ms: Milliseconds::default(),
             error: None,
+            unwritten: false,
         }
     }
 
     fn append(&self, record: Record) -> Result<()> {
         let mut line = serde_json::to_string(&record).map_err(|cause| error(&self.path, cause.into()))?;
         line.push('\n');
-        self.file().write_all(line.as_bytes()).map_err(|cause| error(&self.path, cause))
+        let mut file = self.file();
+        if !is_at(&file, &self.path) {
+            return Err(Error::Output {
+                path: self.path.clone(),
+                cause: "it was removed or replaced during the run".into(),
+                hint: Some("run again with `--resume`: it does what is missing".into()),
+            });
+        }
+        file.write_all(line.as_bytes()).map_err(|cause| error(&self.path, cause))
     }
 
     fn file(&self) -> MutexGuard<'_, File> {
@@ -198,9 +224,14 @@ impl Manifest {
         self.forget_partials();
         let failed = |cause| error(&self.path, cause);
         let file = self.file();
+        // What somebody else put there meanwhile is theirs.
+        if self.path.exists() && !is_at(&file, &self.path) {
+            return Ok(());
+        }
         let mut index = Index::of(&file).map_err(failed)?;
         let planned = plan.items.iter().map(|item| PathRecord::of(item.input.path()));
-        let mut lines: Vec<_> = planned.filter_map(|path| index.remove(&path)).collect();
+        let task = &self.identity.task;
+        let mut lines: Vec<_> = planned.filter_map(|path| index.remove(task, &path)).collect();
         lines.extend(index.rest(&file).map_err(failed)?);
         write::atomic_with(&self.path, |writer| {
             lines.iter().try_for_each(|line| writer.write_all(&index::text(&file, *line)?))
@@ -211,6 +242,22 @@ impl Manifest {
 fn error(path: &Path, cause: io::Error) -> Error {
     let hint = write::hint(&cause);
     Error::Output { path: path.to_owned(), cause: cause.into(), hint }
+}
+
+/// Whether an open file is the one that a path leads to. Known on Unix only.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (here, there) = (file.metadata().map(place), fs::metadata(path).map(place));
+        matches!((here, there), (Ok(here), Ok(there)) if here == there)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
 }
 
 /// Ends a line that was cut off, so that the next one stands for itself.

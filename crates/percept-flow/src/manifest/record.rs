@@ -27,6 +27,9 @@ pub struct Record {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+    /// Whether it failed because an output could not be written: that is no fault of the input, and is tried again.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub unwritten: bool,
 }
 
 /// What a run makes of its inputs: the same of the same input gives the same outputs.

@@ -97,7 +97,8 @@ fn collect(walk: WalkDir, keep: impl Fn(&DirEntry) -> bool, accept: &dyn Fn(&Pat
     let mut found = Found::default();
     for entry in walk.follow_links(true).into_iter().filter_entry(keep) {
         match entry {
-            Ok(entry) if entry.file_type().is_dir() => {}
+            // A pipe or a device in a folder might never end.
+            Ok(entry) if !entry.file_type().is_file() => {}
             Ok(entry) => {
                 let path = without_dot(entry.into_path());
                 if accept(&path) {

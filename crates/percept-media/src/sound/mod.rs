@@ -6,7 +6,7 @@
 //!   Encoder delay and padding are cut where the file states them (mp3, ogg, mp4, mkv).
 //! - Memory: the window being decoded and the 16 kHz samples, 4 bytes each (230 MB an hour).
 //! - A truncated or damaged file gives what can be decoded and a [`SoundWarning`]; a file that gives
-//!   nothing is an [`Error::Input`](percept_core::Error::Input) with a hint.
+//!   nothing is an [`Error::Input`] with a hint.
 
 mod borrowed;
 mod codec;
@@ -36,7 +36,7 @@ use failure::Failure;
 /// Decodes a recording to mono at 16 kHz.
 ///
 /// # Errors
-/// [`Error::Input`](percept_core::Error::Input): it cannot be opened, is no sound, is of a codec that
+/// [`Error::Input`]: it cannot be opened, is no sound, is of a codec that
 /// is not built in (it is named, and the hint says what decodes it), or has no samples.
 pub fn read(source: SoundSource) -> Result<(Sound, SoundInfo)> {
     let name = source.name().to_path_buf();
@@ -46,7 +46,7 @@ pub fn read(source: SoundSource) -> Result<(Sound, SoundInfo)> {
 /// A WAV file of 16-bit PCM: mono, 16 kHz. Samples beyond -1 to 1 are cut off.
 ///
 /// # Errors
-/// [`Error::Argument`](percept_core::Error::Argument): the sound is too long for a WAV file (4 GB).
+/// [`Error::Argument`]: the sound is too long for a WAV file (4 GB).
 pub fn encode_wav(sound: &Sound) -> Result<Vec<u8>> {
     let spec = hound::WavSpec {
         channels: 1,

@@ -30,6 +30,7 @@ pub(crate) fn failed(task: &str, input: &str) -> Record {
         outputs: vec![],
         ms: Milliseconds::default(),
         error: Some("broken".into()),
+        unwritten: false,
     }
 }
 

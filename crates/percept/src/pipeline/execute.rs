@@ -348,7 +348,11 @@ impl Ready {
                     }
                 }
                 (Work::Cutout { background, trim }, Content::Mask(instance, image)) if instance.area > 0 => {
-                    made.push((from, picture(operate::cutout(instance, image, background.as_ref(), *trim)?)));
+                    let cut = operate::cutout(instance, image, background.as_ref(), *trim)?;
+                    // A mask of a few pixels may be all edge, of which nothing is left.
+                    if cut.pixels() > 0 {
+                        made.push((from, picture(cut)));
+                    }
                 }
                 (Work::Resize { size }, Content::Picture(image)) => {
                     made.push((from, picture(operate::resize(image, *size)?)));

@@ -12,6 +12,9 @@ use crate::media::draw::{self, Background, Edge};
 use crate::media::picture::{self, ResizeFilter};
 use crate::segment::overlay;
 
+/// Pixels that a picture may get; as many as one may have that is read.
+const MOST_PIXELS: u64 = 500_000_000;
+
 /// The box of a thing, larger on each side by a share of its width or height, cut to the picture.
 pub(super) fn crop(instance: &Instance, image: &Image, padding: f64) -> Image {
     let [left, top, right, bottom] = instance.bounding_box.map(f64::from);
@@ -50,6 +53,12 @@ pub(super) fn resize(image: &Image, size: Size) -> Result<Image> {
             (scaled(width, longest, by), scaled(height, longest, by))
         }
     };
+    if u64::from(new_width) * u64::from(new_height) > MOST_PIXELS {
+        return Err(Error::Argument {
+            message: format!("{width} x {height} pixels would become {new_width} x {new_height}"),
+            hint: Some("ask for a smaller size in the stage's `resize`".into()),
+        });
+    }
     picture::resize(image, new_width, new_height, ResizeFilter::Lanczos)
 }
 

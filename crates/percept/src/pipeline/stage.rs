@@ -211,9 +211,10 @@ impl Scope {
     pub(super) fn add(&mut self, fields: Fields<'_>) -> Result<()> {
         let name = fields.text("name")?.ok_or_else(|| fields.wrong("a stage has no `name`".into(), None))?;
         let plain = |c: char| c.is_alphanumeric() || c == '_';
-        if name.value == INPUT || name.value.is_empty() || !name.value.chars().all(plain) {
+        let length = name.value.len();
+        if name.value == INPUT || !(1..=60).contains(&length) || !name.value.chars().all(plain) {
             let message = format!("a stage cannot be called `{}`", name.value);
-            let hint = "names have letters, digits and `_`; `input` is what goes in".to_owned();
+            let hint = "names have 1 to 60 letters, digits and `_`; `input` is what goes in".to_owned();
             return Err(fields.wrong_at(&name.place, message, Some(hint)));
         }
         if self.stages.iter().any(|stage| stage.name == name.value) {
