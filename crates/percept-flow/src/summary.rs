@@ -77,7 +77,7 @@ pub struct StageTimes {
 /// How a run ended.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Items that the plan had.
+    /// Items that the plan had, and folders that could not be listed.
     pub planned: usize,
     /// Items whose outputs are written.
     pub done: usize,

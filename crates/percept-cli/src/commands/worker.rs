@@ -38,6 +38,8 @@ pub(crate) fn check(files: &Files) -> Result<()> {
         (files.shard.is_some(), "--shard"),
         (files.raw.is_some(), "--raw"),
         (files.dry_run, "--dry-run"),
+        (files.report.is_some(), "--report"),
+        (!files.include.is_empty() || !files.exclude.is_empty(), "--include and --exclude"),
     ];
     match given.iter().find(|(given, _)| *given) {
         None => Ok(()),

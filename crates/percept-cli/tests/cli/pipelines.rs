@@ -254,7 +254,7 @@ fn mistakes_are_told_with_their_line_before_anything_is_loaded() {
         (with("op = \"cloud\"\nfrom = \"things\""), 9, "`from` takes depths, and `things` makes masks", ""),
         (
             with("op = \"draw\"\nfrom = \"things\"\nwrite = \"wav\""),
-            6,
+            10,
             "pictures are not written as `wav`",
             "there are: jpg, png",
         ),
@@ -294,6 +294,11 @@ fn mistakes_are_told_with_their_line_before_anything_is_loaded() {
             assert!(ran.stderr.contains(hint), "{text}\n{}", ran.stderr);
         }
         assert!(!project.path("out").exists());
+    }
+    #[cfg(unix)]
+    {
+        let ran = run(&project, "/dev/zero", &["in", "-o", "out"]);
+        assert!(ran.code == 2 && ran.stderr.contains("too long for a pipeline"), "{}", ran.stderr);
     }
     let ran = run(&project, &example("cutouts.toml"), &["in", "-o", "out", "--set", "modell=x"]);
     assert_eq!(ran.code, 2);
@@ -374,4 +379,19 @@ fn json_is_what_its_schema_says() {
         let errors = validator.iter_errors(&result).map(|error| error.to_string()).collect::<Vec<_>>();
         assert!(errors.is_empty(), "{pipeline}: {errors:?}");
     }
+}
+
+#[test]
+fn a_page_of_a_run_names_the_model_of_each_stage() {
+    let project = Project::new();
+    project.write("in/a.png", &picture::encode_png(&scene("small").image()).unwrap());
+    let set = format!("model={}", model("shapes-segformer"));
+    let more = ["in", "-o", "out", "--set", &set, "--report", "out/page.html"];
+    assert_eq!(run(&project, &example("cutouts.toml"), &more).code, 0);
+    let page = project.read("out/page.html");
+    assert!(
+        page.contains("model of things") && page.contains("shapes-segformer, f32, SHA-256 19c79f46"),
+        "no card"
+    );
+    assert!(!page.contains("wrote no JSON"));
 }

@@ -148,3 +148,23 @@ fn what_cannot_be_trusted_ends_with_1_and_a_reason() {
         assert!(ran.stderr.starts_with("error:") && ran.stderr.contains(said), "{cloud}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn json_is_what_its_schema_says() {
+    let project = Project::new();
+    clouds(&project);
+    project.write("I.txt", b"1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n");
+    project.write(
+        "far.xyz",
+        b"0 0 0\n1 0 0\n0 1 0\n0 0 1\n9 9 9\n8 9 9\n9 8 9\n9 9 8\n5 1 2\n7 3 1\n2 5 6\n4 4 1\n",
+    );
+    let schema = std::fs::read_to_string(crate::project::root().join("docs/schema/register.json")).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    for more in [&["b.ply"][..], &["b.ply", "--no-timings"], &["a.ply", "--init", "I.txt"], &["far.xyz"]] {
+        let ran = project.run(&[&["register", "a.ply"], more].concat());
+        let result = json(&ran);
+        let errors = validator.iter_errors(&result).map(|error| error.to_string()).collect::<Vec<_>>();
+        assert!(errors.is_empty(), "{more:?}: {errors:?}");
+        assert_eq!(ran.code == 0, result["result"]["trusted"] == true, "{more:?}");
+    }
+}

@@ -125,7 +125,14 @@ fn a_worker_that_nobody_listens_to_ends() {
 #[test]
 fn what_makes_no_sense_for_a_worker_is_refused() {
     let project = Project::new();
-    for more in [&["-o", "out"][..], &["a.png"], &["--resume"], &["--shard", "1/2"], &["--raw", "x"]] {
+    for more in [
+        &["-o", "out"][..],
+        &["a.png"],
+        &["--resume"],
+        &["--shard", "1/2"],
+        &["--raw", "x"],
+        &["--report", "x"],
+    ] {
         let ran = project.run(&[&["worker", "segment", "--model", &shapes()], more].concat());
         assert_eq!(ran.code, 2, "{more:?}: {}", ran.stderr);
         assert!(ran.stderr.contains("a worker has no use for"), "{}", ran.stderr);

@@ -102,7 +102,7 @@ impl<'a, W, V> Settler<'a, '_, W, V> {
     /// Counts what a plan has lost before it began.
     pub(super) fn begin(&self, plan: &Plan, ending: &Ending<'_>) {
         let summary = &mut self.state().summary;
-        summary.planned = plan.items.len();
+        summary.planned = plan.items.len() + plan.unreadable.len();
         for (path, cause) in &plan.unreadable {
             let error = Error::input(path, cause.clone());
             let input = InputSource::Path(path.clone());

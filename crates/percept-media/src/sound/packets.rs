@@ -141,7 +141,8 @@ impl Packets {
         self.end = seconds.unwrap_or(f64::INFINITY);
         // 4 kbit/s, less than any speech codec here: 32 samples a byte.
         let believable = bytes.saturating_mul(32);
-        let samples = seconds.unwrap_or(0.0) * f64::from(SAMPLE_RATE);
+        // With what `grow` wants to see free behind the last packet: else it would move everything once more there.
+        let samples = seconds.map_or(0.0, |seconds| (seconds + 3.0) * f64::from(SAMPLE_RATE));
         self.collector.reserve((samples as u64).min(believable) as usize);
         self.bytes = bytes;
         self.progress = progress;

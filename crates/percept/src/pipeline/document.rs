@@ -2,12 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use percept_core::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// A pipeline is written by hand.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// The text of a pipeline file, and what its variables stand for.
 pub(super) struct Document {
@@ -35,7 +40,12 @@ pub(super) struct Placed<V> {
 impl Document {
     /// Reads the file.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|cause| Error::input(path, cause))?;
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+        let length = read.map_err(|cause| Error::input(path, cause))?;
+        if length as u64 == MOST_BYTES {
+            return Err(Error::input(path, "it is too long for a pipeline"));
+        }
         Ok(Self { path: path.to_owned(), text, variables: BTreeMap::new() })
     }
 
@@ -143,6 +153,11 @@ impl<'a> Fields<'a> {
         self.document.wrong(place.clone(), message, hint)
     }
 
+    /// Where an entry stands; where there is none, the table.
+    pub(super) fn place_of(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or(self.place.clone(), Spanned::span)
+    }
+
     /// Whether there is such an entry.
     pub(super) fn has(&self, key: &'static str) -> bool {
         self.get(key).is_some()
@@ -194,10 +209,11 @@ impl<'a> Fields<'a> {
     /// A whole number within a range.
     pub(super) fn count(&self, key: &'static str, range: Range<f64>) -> Result<Option<u64>> {
         match self.number(key, range)? {
-            Some(number) if number.fract() != 0.0 => {
-                let place = self.table.get(key).map_or(self.place.clone(), Spanned::span);
-                Err(self.wrong_at(&place, format!("`{key}` is a whole number, not {number}"), None))
-            }
+            Some(number) if number.fract() != 0.0 => Err(self.wrong_at(
+                &self.place_of(key),
+                format!("`{key}` is a whole number, not {number}"),
+                None,
+            )),
             other => Ok(other.map(|number| number as u64)),
         }
     }

@@ -49,7 +49,11 @@ impl FileFormat {
             let fits = || Self::ALL.iter().filter(|(.., of)| *of == kind);
             fits().find(|(known, ..)| *known == name).map(|(_, format, _)| *format).ok_or_else(|| {
                 let message = format!("{} are not written as `{name}`", kind.name());
-                fields.wrong(message, suggestion(&name, fits().map(|(known, ..)| *known)))
+                fields.wrong_at(
+                    &fields.place_of("write"),
+                    message,
+                    suggestion(&name, fits().map(|(known, ..)| *known)),
+                )
             })
         };
         let mut formats = Vec::new();

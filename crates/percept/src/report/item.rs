@@ -68,11 +68,29 @@ pub(super) struct Envelope {
     #[serde(default)]
     input: Map<String, Value>,
     #[serde(default)]
-    pub(super) model: Map<String, Value>,
+    model: Value,
     #[serde(default)]
     pub(super) runtime: Map<String, Value>,
     #[serde(default)]
     result: Value,
+}
+
+impl Envelope {
+    /// What made the result: of a pipeline, the model of each stage.
+    pub(super) fn model(&mut self) -> Map<String, Value> {
+        match self.model.take() {
+            Value::Object(model) => model,
+            Value::Array(stages) => {
+                let of_stage = |stage: &Value| {
+                    let text = |key: &str| stage[key].as_str().unwrap_or_default().to_owned();
+                    let made = format!("{}, {}, SHA-256 {}", text("id"), text("precision"), text("sha256"));
+                    (format!("of {}", text("stage")), Value::String(made))
+                };
+                stages.iter().map(of_stage).collect()
+            }
+            _ => Map::new(),
+        }
+    }
 }
 
 /// The result of a record; `None` where the run wrote no JSON.

@@ -70,7 +70,7 @@ impl<'a> Summary<'a> {
                 // All of a run have the same formats: if this one has no JSON, none has.
                 run.looked = true;
                 match envelope(record) {
-                    Ok(Some(envelope)) => run.card = Some([envelope.model, envelope.runtime]),
+                    Ok(Some(mut envelope)) => run.card = Some([envelope.model(), envelope.runtime]),
                     Ok(None) => run.lacking = Some(NO_JSON.to_owned()),
                     Err(error) => {
                         let hint = "paths in a manifest are from where percept ran";
