@@ -469,7 +469,8 @@ fn with_several_jobs_an_interrupt_loses_nothing_that_has_begun() {
         assert!(summary.interrupted);
         assert_eq!(summary.done, begun.into_inner());
         let bound = at_press.into_inner() + options.most_in_flight(2);
-        assert!(summary.done > at && summary.done <= bound, "{} of {bound}", summary.done);
+        // Items before the pressing one may not have been begun: jobs do not wait for each other.
+        assert!(summary.done <= bound, "{} of {bound}", summary.done);
     }
 }
 

@@ -89,7 +89,7 @@ fn recordings_come_out_the_same_with_several_jobs() {
 #[test]
 fn a_folder_that_is_removed_meanwhile_is_made_again_by_a_resume() {
     let project = Project::new();
-    pictures(&project, 6);
+    pictures(&project, 30);
     assert_eq!(segment(&project, "whole", &[]).code, 1);
     let model = shapes();
     let arguments =
