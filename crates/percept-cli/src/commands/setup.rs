@@ -1,5 +1,6 @@
 //! What every command needs before its work: a runtime, a hub, and a plan's parts.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,15 +75,20 @@ fn check_more_outputs(files: &Files, plan: &Plan) -> Result<()> {
     let more = [("--manifest", &files.manifest), ("--raw", &files.raw), ("--report", &files.report)];
     let more: Vec<(&str, PathBuf)> =
         more.into_iter().filter_map(|(option, path)| Some((option, place(path.as_ref()?)))).collect();
+    if more.is_empty() {
+        return Ok(());
+    }
     let wrong = |message: String, hint: &str| Err(Error::Argument { message, hint: Some(hint.into()) });
+    // Followed once each: there may be a hundred thousand.
+    let inputs: HashSet<PathBuf> = plan.items.iter().map(|item| place(item.input.path())).collect();
+    let outputs = plan.items.iter().flat_map(|item| &item.outputs).filter_map(OutputTarget::path);
+    let outputs: HashSet<PathBuf> = outputs.map(place).collect();
     for (index, (option, path)) in more.iter().enumerate() {
-        let is = |other: &Path| place(other) == *path;
         let shown = path.display();
-        if plan.items.iter().any(|item| is(item.input.path())) {
+        if inputs.contains(path) {
             return wrong(format!("{option} would replace the input `{shown}`"), "name another file");
         }
-        let outputs = plan.items.iter().flat_map(|item| &item.outputs).filter_map(OutputTarget::path);
-        if outputs.into_iter().any(is) || more[..index].iter().any(|(_, other)| other == path) {
+        if outputs.contains(path) || more[..index].iter().any(|(_, other)| other == path) {
             return wrong(format!("{option} would replace the output `{shown}`"), "name another file");
         }
         if *option == "--raw" && path.is_file() && !files.overwrite {

@@ -169,7 +169,7 @@ impl Ready {
         let with = if let Work::Filter { with } = work { with.as_slice() } else { &[] };
         let mut partners = Vec::with_capacity(with.len());
         for other in with {
-            let related = |candidate: &&Element| self.related((stage, element), (*other, candidate), way);
+            let related = |candidate: &&Element| self.related(element, (*other, candidate), way);
             let found: Vec<&Element> = way.stages[*other].elements.iter().filter(related).collect();
             if found.is_empty() {
                 return false;
@@ -197,13 +197,8 @@ impl Ready {
     }
 
     /// Whether two elements were made of the same element of the last stage that both come from.
-    fn related(
-        &self,
-        (stage, element): (usize, &Element),
-        (other, candidate): (usize, &Element),
-        way: &Way,
-    ) -> bool {
-        // The filter itself is not among the stages yet; what it filters is.
+    fn related(&self, element: &Element, (other, candidate): (usize, &Element), way: &Way) -> bool {
+        // The filter's own elements are not among the stages yet; what it filters is.
         let Some((own, own_id)) = element.from else { return false };
         let Some(common) = self.scope.common(own, other) else { return false };
         let above = |mut at: usize, mut id: usize| {
@@ -213,7 +208,6 @@ impl Ready {
             }
             Some(id)
         };
-        debug_assert!(stage > own);
         above(own, own_id).is_some() && above(own, own_id) == above(other, candidate.id)
     }
 
@@ -318,23 +312,17 @@ impl Ready {
         ways.iter().map(of_way).collect()
     }
 
-    fn operate(&self, stage: usize, way: &Way) -> Result<Vec<Made>> {
+    fn operate<'w>(&self, stage: usize, way: &'w Way) -> Result<Vec<Made>> {
         let Stage { work, source, .. } = &self.scope.stages[stage];
         let taken = self.taken(*source, way);
         let picture = |image: Image| Content::Picture(Arc::new(image));
         // The things of a stage that lie in one picture.
         let within = |regions: usize, image: &Arc<Image>| -> Vec<&Instance> {
-            let inside = |element: &'_ Element| match &element.content {
-                Content::Mask(_, of) => Arc::ptr_eq(of, image),
-                _ => false,
+            let inside = |element: &'w Element| match &element.content {
+                Content::Mask(instance, of) if Arc::ptr_eq(of, image) => Some(&**instance),
+                _ => None,
             };
-            let elements = way.stages[regions].elements.iter().filter(|element| inside(element));
-            elements
-                .filter_map(|element| match &element.content {
-                    Content::Mask(instance, _) => Some(&**instance),
-                    _ => None,
-                })
-                .collect()
+            way.stages[regions].elements.iter().filter_map(inside).collect()
         };
         let mut made = Vec::new();
         for (from, content) in taken {

@@ -34,7 +34,10 @@ pub(super) fn cutout(
 ) -> Result<Image> {
     let cut = draw::cutout(image, &instance.mask, Edge::AntiAliased);
     let cut = if trim { draw::trim(&cut) } else { cut };
-    background.map_or(Ok(cut.clone()), |background| draw::composite(&cut, background))
+    match background {
+        Some(background) => draw::composite(&cut, background),
+        None => Ok(cut),
+    }
 }
 
 /// The picture in another size.

@@ -169,9 +169,9 @@ impl Scope {
         if wanted.is_empty() || wanted.iter().any(|wanted| found.serves_as(*wanted)) {
             return Ok(index);
         }
-        let wanted = wanted.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ");
-        let message = format!("`{key}` takes {wanted}, and `{name}` makes {}", found.name());
-        let fits = |stage: &&Stage| wanted.split(" or ").any(|kind| kind == stage.kind.name());
+        let kinds = wanted.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ");
+        let message = format!("`{key}` takes {kinds}, and `{name}` makes {}", found.name());
+        let fits = |stage: &&Stage| wanted.contains(&stage.kind);
         let hint = self.stages.iter().rev().find(fits).map(|stage| format!("`{}` would do", stage.name));
         Err(fields.wrong_at(place, message, hint))
     }
