@@ -25,8 +25,8 @@ const TASKS: &[&str] = &[
     "percept-transcribe",
 ];
 
-/// What the tests of any crate may use beyond its own dependencies: to read media and to write JSON.
-const FOR_TESTS: &[&str] = &["percept-core", "percept-media"];
+/// What the tests of any crate may use beyond its own dependencies: to read media and fixtures, and to write JSON.
+const FOR_TESTS: &[&str] = &["percept-core", "percept-golden", "percept-media"];
 
 /// What a crate may depend on; `None` for a crate that the drawing does not have.
 fn allowed(name: &str) -> Option<Vec<&'static str>> {
@@ -34,6 +34,7 @@ fn allowed(name: &str) -> Option<Vec<&'static str>> {
         "percept-core" | "percept-kernels" | "xtask" => vec![],
         "percept-flow" | "percept-hub" | "percept-media" => vec!["percept-core"],
         "percept-backbone" => vec!["percept-core", "percept-kernels"],
+        "percept-golden" => vec!["percept-core", "percept-backbone"],
         task if TASKS.contains(&task) => vec!["percept-core", "percept-backbone"],
         "percept" => {
             let beside = ["percept-core", "percept-backbone", "percept-flow", "percept-hub", "percept-media"];

@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 mod block;
+pub mod checkpoint;
 pub mod clip_text;
 mod contiguous;
 mod conv;

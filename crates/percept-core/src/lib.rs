@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod cloud;
+pub mod detect;
 mod error;
 mod image;
 mod mask;
 mod model;
+pub mod pose;
 pub mod register;
 mod runtime;
 pub mod segment;
@@ -22,4 +24,4 @@ pub use error::{Cause, Error, Result};
 pub use model::{Arch, Load, Model, Predicted, RawTensor, RawValues, Timings};
 pub use runtime::{Device, Precision, Runtime};
 pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
-pub use task::{Prediction, Register, Segment, Task, Transcribe};
+pub use task::{Detect, Pose, Prediction, Register, Segment, Task, Transcribe};

@@ -1,5 +1,7 @@
 //! What percept can do, as types.
 
+use crate::detect::{DetectInput, Detections};
+use crate::pose::{PoseInput, Poses};
 use crate::register::{RegisterInput, Registration};
 use crate::segment::{SegmentInput, Segmentation};
 use crate::transcribe::{TranscribeInput, Transcript};
@@ -19,6 +21,10 @@ pub trait Task: 'static {
 /// must learn it.
 #[derive(Clone, Debug)]
 pub enum Prediction {
+    /// Image to boxes.
+    Detect(Detections),
+    /// Image to keypoints.
+    Pose(Poses),
     /// Two point clouds to a rigid motion.
     Register(Box<Registration>),
     /// Image to mask.
@@ -27,6 +33,38 @@ pub enum Prediction {
     Transcribe(Transcript),
     /// What the stages of a pipeline made; who runs it knows their types.
     Pipeline,
+}
+
+/// Image to boxes. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Detect {}
+
+impl Task for Detect {
+    const NAME: &'static str = "detect";
+    type Input = DetectInput;
+    type Output = Detections;
+}
+
+impl From<Detections> for Prediction {
+    fn from(detections: Detections) -> Self {
+        Self::Detect(detections)
+    }
+}
+
+/// Image to keypoints. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Pose {}
+
+impl Task for Pose {
+    const NAME: &'static str = "pose";
+    type Input = PoseInput;
+    type Output = Poses;
+}
+
+impl From<Poses> for Prediction {
+    fn from(poses: Poses) -> Self {
+        Self::Pose(poses)
+    }
 }
 
 /// Two point clouds to the rigid motion that takes one onto the other. A name at the type level; never built.

@@ -3,25 +3,22 @@
 //! [`ARCHS`] lists the architectures, a module each.
 #![forbid(unsafe_code)]
 
-mod class_names;
 mod clipseg;
 mod components;
 mod eomt;
 pub mod format;
-#[cfg(test)]
-mod golden;
 mod grabcut;
 mod label_map;
 mod mask2former;
-mod raw;
 pub mod refine;
 mod refined;
 mod refusal;
 mod sam;
 mod sam2;
 mod segformer;
-mod setting;
 mod small_regions;
+#[cfg(test)]
+mod testing;
 mod tiles;
 mod universal;
 

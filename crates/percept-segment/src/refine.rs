@@ -1,12 +1,10 @@
 //! What every model does to its answer before it gives it out: classes, scores, small parts, holes, how many.
 
-mod classes;
-
 use percept_core::Result;
 use percept_core::segment::{Label, Mask, SegmentOptions, Segmentation, SegmentationKind};
 
 pub use crate::small_regions::{SmallRegions, remove_small_regions};
-pub use classes::ClassFilter;
+use percept_backbone::checkpoint::ClassFilter;
 
 use crate::small_regions::{small_holes, without_small_parts};
 

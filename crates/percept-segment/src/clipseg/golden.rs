@@ -7,7 +7,9 @@ use percept_core::segment::{SegmentRequest, SegmentationKind, WholeKind};
 use percept_core::{Model, Precision, RawValues};
 
 use super::ClipSeg;
-use crate::golden::{error, fixture, input, numbers, picture, runtime, snapshot};
+use percept_golden::{error, fixture, numbers, picture, runtime, snapshot};
+
+use crate::testing::input;
 
 /// One convolution and three; both rules for the end of a text; both layouts of a tokenizer.
 const KINDS: [&str; 2] = ["clipseg/simple", "clipseg/complex"];

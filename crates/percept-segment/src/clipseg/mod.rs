@@ -11,6 +11,7 @@ mod network;
 use std::sync::Arc;
 use std::time::Instant;
 
+use percept_backbone::checkpoint::{configuration, device_and_precision, milliseconds, raw_floats};
 use percept_backbone::clip_text::ClipTokenizer;
 use percept_backbone::image_processor::ImageProcessor;
 use percept_backbone::{Device, Tensor, Weights, compute_error, on_compute_threads};
@@ -19,9 +20,7 @@ use percept_core::{
     Error, LocalModel, Model, Precision, Predicted, RawTensor, RawValues, Result, Runtime, Segment, Timings,
 };
 
-use crate::raw::raw_floats;
 use crate::refusal::refusal;
-use crate::setting::{configuration, device_and_precision, milliseconds};
 use config::Shape;
 use network::{Network, Seen};
 

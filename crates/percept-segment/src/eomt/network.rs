@@ -1,5 +1,6 @@
 //! The network: a Vision Transformer whose last layers also mix the queries.
 
+use percept_backbone::checkpoint::count;
 use percept_backbone::vit::{Vit, VitConfig};
 use percept_backbone::{
     Activation, Alignment, DType, Depthwise, Filter, LayerNorm, Linear, Result, Tensor, ToContiguous,
@@ -8,7 +9,7 @@ use percept_backbone::{
 use percept_core::Precision;
 use serde_json::Value;
 
-use crate::universal::{Network as Universal, Outputs, Recipe, count};
+use crate::universal::{Network as Universal, Outputs, Recipe};
 
 /// Of the norm behind each upscaling, which no configuration states.
 const UPSCALE_EPS: f64 = 1e-6;

@@ -1,9 +1,8 @@
 //! The numbers of a Mask2Former behind its backbone.
 
+use percept_backbone::checkpoint::count;
 use percept_backbone::{Activation, WeightsError};
 use serde_json::Value;
-
-use crate::universal::count;
 
 /// Maps that the encoder of the pixel decoder mixes, and that queries look at.
 pub(super) const LEVELS: usize = 3;

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use percept_backbone::checkpoint::milliseconds;
 use percept_backbone::{for_layers, nms};
 use percept_core::segment::{EverythingOptions, Image, Instance, Mask};
 use percept_core::{Error, Result, Timings};
@@ -12,7 +13,6 @@ use super::objects::AT_ONCE;
 use super::prompts::{CanvasPoint, Meaning, Prompt};
 use super::upsample::Upsampler;
 use super::{Look, Sam, took};
-use crate::setting::milliseconds;
 use crate::small_regions::{SmallRegions, remove_small_regions};
 
 /// Left, top, right and bottom of the first and last pixels of a mask.

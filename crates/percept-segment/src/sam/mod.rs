@@ -20,6 +20,7 @@ mod upsample;
 use std::sync::Arc;
 use std::time::Instant;
 
+use percept_backbone::checkpoint::{device_and_precision, milliseconds};
 use percept_backbone::image_processor::{Canvas, ImageProcessor};
 use percept_backbone::{EngineError, Tensor, Weights, compute_error, on_compute_threads};
 use percept_core::segment::{Image, SegmentInput, SegmentRequest, Segmentation, SegmentationKind};
@@ -28,7 +29,6 @@ use percept_core::{
 };
 
 use crate::refusal::refusal;
-use crate::setting::{device_and_precision, milliseconds};
 use config::Family;
 use decoder::ImageEmbedding;
 use network::Network;

@@ -1,5 +1,6 @@
 //! The network of both models: an image's embedding, and what the decoder makes of prompts.
 
+use percept_backbone::checkpoint::configuration;
 use percept_backbone::{Device, Result, Tensor, Weights, WeightsError};
 use percept_core::LocalModel;
 use serde_json::Value;
@@ -9,7 +10,6 @@ use super::decoder::{Decoded, ImageEmbedding, MaskDecoder};
 use super::encoder::SamEncoder;
 use super::prompts::{Prompt, PromptEncoder};
 use crate::sam2::Sam2Encoder;
-use crate::setting::configuration;
 
 /// SAM or SAM 2, from pixels and prompts to low-resolution logits.
 #[derive(Debug)]

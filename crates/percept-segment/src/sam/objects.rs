@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use percept_backbone::checkpoint::milliseconds;
 use percept_backbone::for_layers;
 use percept_backbone::image_processor::Canvas;
 use percept_core::segment::{Candidate, Candidates, EverythingOptions, Instance, ObjectPrompt, PointLabel};
@@ -14,7 +15,6 @@ use super::network::best_candidate;
 use super::prompts::{CanvasPoint, Form, Meaning, Prompt};
 use super::upsample::Upsampler;
 use super::{Look, Sam, took};
-use crate::setting::milliseconds;
 
 /// Prompts that go through the decoder at once: each has a copy of the image's embedding there.
 pub(super) const AT_ONCE: usize = 16;

@@ -1,12 +1,12 @@
 //! What the network itself says, under transformers' names.
 
+use percept_backbone::checkpoint::raw_floats;
 use percept_core::segment::{SegmentInput, SegmentRequest};
 use percept_core::{RawTensor, RawValues, Result};
 
 use super::Sam;
 use super::config::Family;
 use super::objects::{batches, prompts};
-use crate::raw::raw_floats;
 
 /// `pixel_values` and `image_embeddings` (of SAM 2: `image_embeddings.0` to `.2`, from fine to coarse); where objects are
 /// pointed at also, of the candidates (`multimask_output=True`), `iou_scores` `[1, objects, candidates]` and `pred_masks`

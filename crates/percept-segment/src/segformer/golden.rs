@@ -6,7 +6,9 @@ use percept_core::{Model, Precision, RawValues};
 
 use super::SegFormer;
 use super::network::Network;
-use crate::golden::{error, fixture, input, numbers, picture, runtime, snapshot};
+use percept_golden::{error, fixture, numbers, picture, runtime, snapshot};
+
+use crate::testing::input;
 
 const FOLDER: &str = "segformer";
 /// The two generations of tensor names.
@@ -26,7 +28,7 @@ fn every_stage_is_that_of_the_reference() {
     for files in GENERATIONS {
         let local = snapshot(FOLDER, files);
         let weights = Weights::open_safetensors(&local, &percept_backbone::Device::Cpu).unwrap();
-        let config = crate::setting::configuration(&local).unwrap();
+        let config = percept_backbone::checkpoint::configuration(&local).unwrap();
         let network = Network::load(&weights, &config).unwrap();
         let pixels = &wanted["pixel_values"];
         let maps = network.maps(pixels).unwrap();

@@ -8,6 +8,9 @@ mod semantic;
 
 use std::time::Instant;
 
+use percept_backbone::checkpoint::{
+    ClassNames, configuration, device_and_precision, milliseconds, raw_floats,
+};
 use percept_backbone::image_processor::{ImageProcessor, Prepared};
 use percept_backbone::{Device, Tensor, Weights, compute_error, on_compute_threads};
 use percept_core::segment::{
@@ -15,10 +18,7 @@ use percept_core::segment::{
 };
 use percept_core::{LocalModel, Model, Precision, Predicted, RawTensor, Result, Runtime, Segment, Timings};
 
-use crate::class_names::ClassNames;
-use crate::raw::raw_floats;
 use crate::refusal::refusal;
-use crate::setting::{configuration, device_and_precision, milliseconds};
 use network::Network;
 
 /// A loaded SegFormer.

@@ -1,9 +1,9 @@
 //! From class scores to instances (`post_process_semantic_segmentation` of the reference's image processor).
 
+use percept_backbone::checkpoint::ClassNames;
 use percept_backbone::{Alignment, Filter, Result, Tensor, likeliest, resize_in_bands};
 use percept_core::segment::Instance;
 
-use crate::class_names::ClassNames;
 use crate::label_map::LabelMap;
 
 /// One instance for each class that is the likeliest of some pixel, in the order of their numbers; its score is the

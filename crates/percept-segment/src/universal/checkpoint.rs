@@ -1,6 +1,7 @@
 //! What a checkpoint says of its classes, and what it was made for.
 
 use percept_backbone::WeightsError;
+use percept_backbone::checkpoint::count;
 use percept_core::LocalModel;
 use percept_core::segment::{Label, SegmentationKind};
 use serde_json::Value;
@@ -71,17 +72,6 @@ impl Checkpoint {
     /// A class with its name.
     pub(crate) fn label(&self, class: usize) -> Label {
         self.labels[class].clone()
-    }
-}
-
-/// A count in a `config.json`, or the default of transformers where it is silent.
-pub(crate) fn count(config: &Value, name: &str, default: usize) -> Result<usize, WeightsError> {
-    match &config[name] {
-        Value::Null => Ok(default),
-        value => value
-            .as_u64()
-            .map(|number| number as usize)
-            .ok_or_else(|| WeightsError::Format(format!("config.json: `{name}` is {value}, not a count"))),
     }
 }
 

@@ -16,7 +16,6 @@ mod rows;
 mod segmenter;
 mod semantic;
 
-pub(crate) use checkpoint::count;
 pub(crate) use queries::Outputs;
 use queries::Queries;
 use rows::Projection;

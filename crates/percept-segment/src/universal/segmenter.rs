@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use percept_backbone::checkpoint::{configuration, device_and_precision, milliseconds, raw_floats};
 use percept_backbone::image_processor::{Canvas, ImageProcessor, Prepared};
 use percept_backbone::on_compute_threads;
 use percept_backbone::{Device, Result as EngineResult, Tensor, Weights, WeightsError, compute_error};
@@ -20,9 +21,7 @@ use super::instance::instances;
 use super::panoptic::panoptic;
 use super::semantic::{Part, semantic};
 use super::{Outputs, Projection, Recipe};
-use crate::raw::raw_floats;
 use crate::refusal::refusal;
-use crate::setting::{configuration, device_and_precision, milliseconds};
 
 /// Side of the masks of which Mask2Former's image processor makes probabilities, whatever the network saw.
 const MASK2FORMER_SIDE: usize = 384;

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 /// `id2label` of a `config.json`.
 #[derive(Clone, Debug)]
-pub(crate) struct ClassNames(Vec<Label>);
+pub struct ClassNames(Vec<Label>);
 
 impl ClassNames {
     /// Of a model that has `count` classes. Those that the configuration does not name are called by their number.
-    pub(crate) fn of(config: &Value, count: usize) -> Self {
+    pub fn of(config: &Value, count: usize) -> Self {
         let label = |id: usize| {
             let name = config["id2label"][id.to_string()].as_str();
             Label { id: id as u32, name: name.map_or_else(|| format!("class {id}"), str::to_owned) }
@@ -18,22 +18,22 @@ impl ClassNames {
     }
 
     /// How many classes there are.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
     /// All.
-    pub(crate) fn labels(&self) -> &[Label] {
+    pub fn labels(&self) -> &[Label] {
         &self.0
     }
 
     /// A class by its number, which is below [`ClassNames::count`].
-    pub(crate) fn label(&self, id: usize) -> Label {
+    pub fn label(&self, id: usize) -> Label {
         self.0[id].clone()
     }
 
     /// Whether class 0 stands for what is no object at all, which is so where it is called `background`.
-    pub(crate) fn has_background(&self) -> bool {
+    pub fn has_background(&self) -> bool {
         self.0.first().is_some_and(|first| first.name.eq_ignore_ascii_case("background"))
     }
 }

@@ -1,4 +1,4 @@
-//! Classes by name or number.
+//! The classes that were asked for, by name or number.
 
 use std::collections::HashSet;
 

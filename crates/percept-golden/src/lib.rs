@@ -1,20 +1,24 @@
-//! What the tests of all architectures need: snapshots and fixtures under `tests/golden`.
+//! What the tests of all architectures need: snapshots and fixtures under `tests/golden`. For tests only: it panics on
+//! anything that is not as it should be.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be read is a failed test")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use percept_backbone::{Device, Tensor};
-use percept_core::segment::{Image, SegmentInput, SegmentOptions, SegmentRequest};
+use percept_core::segment::Image;
 use percept_core::{LocalModel, Precision, Runtime};
 use safetensors::{Dtype, SafeTensors};
 
-fn folder(name: &str) -> PathBuf {
+/// A folder under `tests/golden`.
+pub fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }
 
 /// The files of a folder as a snapshot. `instead` says which file stands for which other one.
-pub(crate) fn snapshot(name: &str, instead: &[(&str, &str)]) -> LocalModel {
+pub fn snapshot(name: &str, instead: &[(&str, &str)]) -> LocalModel {
     let mut local = LocalModel::of_folder(name, &folder(name)).unwrap();
     for (wanted, file) in instead {
         let path = local.files.remove(*file).unwrap();
@@ -24,12 +28,12 @@ pub(crate) fn snapshot(name: &str, instead: &[(&str, &str)]) -> LocalModel {
 }
 
 /// A run in a precision.
-pub(crate) fn runtime(precision: Precision) -> Runtime {
+pub fn runtime(precision: Precision) -> Runtime {
     Runtime { precision, ..Runtime::default() }
 }
 
 /// A tensor of a fixture: any number format as f32.
-pub(crate) fn fixture(name: &str) -> BTreeMap<String, Tensor> {
+pub fn fixture(name: &str) -> BTreeMap<String, Tensor> {
     let bytes = std::fs::read(folder(name).join("fixture.safetensors")).unwrap();
     let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
         let data = view.data();
@@ -47,26 +51,20 @@ pub(crate) fn fixture(name: &str) -> BTreeMap<String, Tensor> {
 }
 
 /// The numbers of a tensor.
-pub(crate) fn numbers(tensor: &Tensor) -> Vec<f32> {
+pub fn numbers(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// A picture `[height, width, 3]` of a fixture.
-pub(crate) fn picture(tensor: &Tensor) -> Arc<Image> {
+pub fn picture(tensor: &Tensor) -> Arc<Image> {
     let (height, width, _) = tensor.dims3().unwrap();
     let bytes = numbers(tensor).into_iter().map(|value| value as u8).collect();
     Arc::new(Image::new(width as u32, height as u32, bytes))
 }
 
-/// A picture and what is asked of it.
-pub(crate) fn input(image: &Arc<Image>, request: SegmentRequest) -> SegmentInput {
-    let options = Arc::new(SegmentOptions { request, ..SegmentOptions::default() });
-    SegmentInput { image: image.clone(), options }
-}
-
 /// The largest difference, as a part of the largest reference value.
 #[track_caller]
-pub(crate) fn error(found: &Tensor, wanted: &Tensor) -> f32 {
+pub fn error(found: &Tensor, wanted: &Tensor) -> f32 {
     assert_eq!(found.dims(), wanted.dims());
     let largest =
         |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, |most: f32, value| most.max(value.abs()));
