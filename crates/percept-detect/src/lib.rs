@@ -4,8 +4,10 @@
 //! [`ARCHS`] lists the architectures.
 #![forbid(unsafe_code)]
 
+mod boxes;
 mod chosen;
 mod detector;
+mod rf_detr;
 mod scores;
 
 pub use chosen::Chosen;
@@ -13,4 +15,8 @@ pub use chosen::Chosen;
 use percept_core::{Arch, Detect};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Detect>] = &[];
+pub const ARCHS: &[Arch<Detect>] = &[Arch {
+    name: "rf-detr",
+    identifiers: &["RfDetrForObjectDetection", "RfDetrForInstanceSegmentation", "rf_detr"],
+    load: rf_detr::load,
+}];

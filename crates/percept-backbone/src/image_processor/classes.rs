@@ -33,6 +33,11 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Detr" | "ConditionalDetr" | "DeformableDetr" | "Yolos" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
         }),
+        "RfDetr" => json!({
+            "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
+            // It rescales before it resizes, which it does without antialiasing.
+            "resizes_values": true,
+        }),
         _ => return None,
     };
     let mut all = json!({
