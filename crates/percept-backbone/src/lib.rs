@@ -8,6 +8,7 @@
 mod activation;
 mod attention;
 mod batch_norm;
+pub mod bert;
 mod block;
 pub mod checkpoint;
 pub mod clip_text;

@@ -7,6 +7,7 @@
 mod boxes;
 mod chosen;
 mod detector;
+mod grounding_dino;
 mod rf_detr;
 mod scores;
 
@@ -15,8 +16,15 @@ pub use chosen::Chosen;
 use percept_core::{Arch, Detect};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Detect>] = &[Arch {
-    name: "rf-detr",
-    identifiers: &["RfDetrForObjectDetection", "RfDetrForInstanceSegmentation", "rf_detr"],
-    load: rf_detr::load,
-}];
+pub const ARCHS: &[Arch<Detect>] = &[
+    Arch {
+        name: "grounding-dino",
+        identifiers: &["GroundingDinoForObjectDetection", "grounding-dino"],
+        load: grounding_dino::load,
+    },
+    Arch {
+        name: "rf-detr",
+        identifiers: &["RfDetrForObjectDetection", "RfDetrForInstanceSegmentation", "rf_detr"],
+        load: rf_detr::load,
+    },
+];

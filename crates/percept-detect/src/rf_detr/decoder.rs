@@ -40,15 +40,6 @@ struct Layer {
     mlp_norm: LayerNorm,
 }
 
-/// Where queries are at the end.
-#[derive(Debug)]
-pub(super) struct Decoded {
-    /// `[batch, queries, dim]`.
-    pub(super) states: Tensor,
-    /// The boxes that they look around, centre and size: `[batch, queries, 4]`.
-    pub(super) references: Tensor,
-}
-
 impl Decoder {
     pub(super) fn load(weights: &Weights, shape: &Shape, classes: usize) -> Result<Self, WeightsError> {
         let &Shape { dim, queries, groups, .. } = shape;
@@ -76,20 +67,26 @@ impl Decoder {
         })
     }
 
-    /// Of maps `[batch, rows, columns, dim]`.
-    pub(super) fn forward(&self, map: &Tensor) -> Result<Decoded> {
+    /// The boxes that queries look around, centre and size, on maps `[batch, rows, columns, dim]`: `[batch, queries, 4]`.
+    pub(super) fn references(&self, map: &Tensor) -> Result<Tensor> {
+        let (_, rows, columns, _) = map.dims4()?;
+        let chosen = self.choose(&map.flatten(1, 2)?, [rows, columns])?;
+        refine(&chosen, &self.moved.broadcast_as(chosen.dims())?)
+    }
+
+    /// Of maps `[batch, rows, columns, dim]` and the references on them: where queries are at the end, `[batch, queries,
+    /// dim]`.
+    pub(super) fn forward(&self, map: &Tensor, references: &Tensor) -> Result<Tensor> {
         let (batch, rows, columns, dim) = map.dims4()?;
-        let memory = map.reshape((batch, rows * columns, dim))?;
-        let chosen = self.choose(&memory, [rows, columns])?;
-        let references = refine(&chosen, &self.moved.broadcast_as(chosen.dims())?)?;
+        let memory = map.flatten(1, 2)?;
         let [wide, narrow] = &self.marks;
-        let marks = wide.forward_activated(&encode_boxes(&references, dim / 2)?, Activation::Relu)?;
+        let marks = wide.forward_activated(&encode_boxes(references, dim / 2)?, Activation::Relu)?;
         let marks = narrow.forward(&marks)?;
         let mut states = self.first.broadcast_as((batch, self.queries, self.dim))?.to_contiguous()?;
         for layer in &self.layers {
-            states = layer.forward(&states, &marks, &references, &memory, [rows, columns])?;
+            states = layer.forward(&states, &marks, references, &memory, [rows, columns])?;
         }
-        Ok(Decoded { states: self.norm.forward(&states)?, references })
+        self.norm.forward(&states)
     }
 
     /// The boxes of the pixels that look most like something, best first: `[batch, queries, 4]`.
