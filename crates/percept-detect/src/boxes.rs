@@ -1,6 +1,9 @@
 //! Boxes as networks compute with them: centre x, centre y, width and height, each as a part of the canvas.
 
-use percept_backbone::{Activation, Linear, Result, Tensor, Weights, WeightsError};
+use percept_backbone::{
+    Activation, Linear, MultiScaleAttention, MultiScaleShape, Offsets, PointSampling, Result, Tensor,
+    Weights, WeightsError,
+};
 
 /// Three matrices from a query to four numbers (`MLPPredictionHead`).
 #[derive(Debug)]
@@ -19,6 +22,18 @@ impl BoxHead {
         let inner = first.forward_activated(states, Activation::Relu)?;
         third.forward(&second.forward_activated(&inner, Activation::Relu)?)
     }
+}
+
+/// An attention whose offsets are in halves of the boxes of queries, shared among its points.
+pub(crate) fn attention_in_boxes(
+    weights: &Weights,
+    dim: usize,
+    heads: usize,
+    points: &[usize],
+) -> Result<MultiScaleAttention, WeightsError> {
+    let (sampling, unit) = (PointSampling::Bilinear, Offsets::OfBoxes(0.5));
+    let shape = MultiScaleShape { dim, heads, points, sampling, unit, projected: true };
+    MultiScaleAttention::load_shaped(weights, shape)
 }
 
 /// Boxes moved by a part of their size, and made larger by a factor whose logarithm is given: all `[.., 4]` (`refine_bboxes`

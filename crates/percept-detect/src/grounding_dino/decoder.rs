@@ -9,7 +9,7 @@ use percept_core::Precision;
 
 use super::config::Shape;
 use super::encoder::NAMES;
-use crate::boxes::{BoxHead, best_rows, encode_boxes, logit, rows_of, sigmoid};
+use crate::boxes::{BoxHead, attention_in_boxes, best_rows, encode_boxes, logit, rows_of, sigmoid};
 
 /// Width and height of the box that stands at every pixel of the finest map; twice as much at each level behind it.
 const PROPOSAL: f32 = 0.05;
@@ -163,13 +163,13 @@ impl Layer {
         let attention = |name: &str| SourcedAttention::load(&weights.at(name), NAMES, [dim, dim], heads);
         let up = Linear::load(&weights.at("fc1"), dim, inner)?;
         let down = Linear::load(&weights.at("fc2"), inner, dim)?;
-        let read = [shape.backbone.stages.len() + 1, shape.decoder_points];
+        let read = vec![shape.decoder_points; shape.backbone.stages.len() + 1];
         Ok(Self {
             itself: attention("self_attn")?,
             itself_norm: norm("self_attn_layer_norm")?,
             to_text: attention("encoder_attn_text")?,
             to_text_norm: norm("encoder_attn_text_layer_norm")?,
-            to_maps: MultiScaleAttention::load(&weights.at("encoder_attn"), dim, heads, read)?,
+            to_maps: attention_in_boxes(&weights.at("encoder_attn"), dim, heads, &read)?,
             to_maps_norm: norm("encoder_attn_layer_norm")?,
             mlp: Mlp::new(up, down, shape.activation),
             mlp_norm: norm("final_layer_norm")?,

@@ -6,7 +6,7 @@ use percept_backbone::{
 };
 
 use super::config::{EPS, Shape};
-use crate::boxes::{BoxHead, best_rows, encode_boxes, refine, rows_of};
+use crate::boxes::{BoxHead, attention_in_boxes, best_rows, encode_boxes, refine, rows_of};
 
 /// Width and height of the box that stands at every pixel.
 const PROPOSAL: f32 = 0.05;
@@ -141,7 +141,7 @@ impl Layer {
         Ok(Self {
             itself: SourcedAttention::load(&weights.at("self_attn"), NAMES, [dim, dim], shape.self_heads)?,
             itself_norm: norm("norm1")?,
-            to_map: MultiScaleAttention::load(&cross, dim, shape.cross_heads, [1, shape.points])?,
+            to_map: attention_in_boxes(&cross, dim, shape.cross_heads, &[shape.points])?,
             to_map_norm: norm("norm2")?,
             mlp: Mlp::new(up, down, shape.activation),
             mlp_norm: norm("norm3")?,
