@@ -1,10 +1,9 @@
 //! Pixels and tokens that look at each other (`GroundingDinoEncoder`).
 
 use percept_backbone::{
-    AttentionNames, LayerNorm, Linear, Mlp, MultiScaleAttention, Result, See, SourcedAttention, Tensor,
-    Weights, WeightsError, scaled_dot_product_attention,
+    AttentionNames, FewTokens, LayerNorm, Linear, Mlp, MultiScaleAttention, Result, SourcedAttention, Tensor,
+    Weights, WeightsError, both_ways,
 };
-use percept_core::Precision;
 
 use super::config::Shape;
 use super::features::Features;
@@ -33,20 +32,15 @@ struct Layer {
     pixels_mlp_norm: LayerNorm,
 }
 
-/// Attention both ways at once: the scores of pixels over tokens are those of tokens over pixels
-/// (`GroundingDinoFusionLayer`). The reference cuts scores off at 50,000 below the best; here nothing is.
+/// Attention both ways at once (`GroundingDinoFusionLayer`). The reference cuts scores off at 50,000 below the best; here
+/// nothing is.
 #[derive(Debug)]
 struct Fusion {
     pixels_norm: LayerNorm,
     words_norm: LayerNorm,
-    /// Keys, which are queries too, and values, in one.
-    pixels: Linear,
-    words: Linear,
-    pixels_out: Linear,
-    words_out: Linear,
-    heads: usize,
-    scale: f64,
-    precision: Precision,
+    /// Of pixels at tokens, and of tokens at pixels.
+    looking: FewTokens,
+    asking: FewTokens,
 }
 
 impl Encoder {
@@ -146,50 +140,37 @@ impl Layer {
 
 impl Fusion {
     fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
+        const LOOKING: AttentionNames = AttentionNames {
+            query: "vision_proj",
+            key: "text_proj",
+            value: "values_text_proj",
+            output: "out_vision_proj",
+        };
+        const ASKING: AttentionNames = AttentionNames {
+            query: "text_proj",
+            key: "vision_proj",
+            value: "values_vision_proj",
+            output: "out_text_proj",
+        };
         let &Shape { dim, eps, .. } = shape;
         let (heads, inner) = (shape.encoder_heads / 2, shape.encoder_inner / 2);
-        let attention = weights.at("attn");
-        let two = |names: [&str; 2]| Linear::load_stacked(&names.map(|name| attention.at(name)), dim, inner);
-        let out = |name: &str, scale: &str| {
-            let linear = Linear::load(&attention.at(name), inner, dim)?;
-            linear.scaled_by(&weights.get(scale, &[dim])?).map_err(WeightsError::Engine)
+        let attention = |names, scale: &str| {
+            let attention = FewTokens::load(&weights.at("attn"), names, [dim, inner], heads)?;
+            attention.scaled_by(&weights.get(scale, &[dim])?).map_err(WeightsError::Engine)
         };
         Ok(Self {
             pixels_norm: LayerNorm::load(&weights.at("layer_norm_vision"), dim, eps)?,
             words_norm: LayerNorm::load(&weights.at("layer_norm_text"), dim, eps)?,
-            pixels: two(["vision_proj", "values_vision_proj"])?,
-            words: two(["text_proj", "values_text_proj"])?,
-            pixels_out: out("out_vision_proj", "vision_param")?,
-            words_out: out("out_text_proj", "text_param")?,
-            heads,
-            scale: ((inner / heads) as f64).powf(-0.5),
-            precision: weights.precision(),
+            looking: attention(LOOKING, "vision_param")?,
+            asking: attention(ASKING, "text_param")?,
         })
     }
 
     fn forward(&self, pixels: &Tensor, words: &Tensor) -> Result<(Tensor, Tensor)> {
         // What is normalised takes the place of what was given, in the sum too.
         let (pixels, words) = (self.pixels_norm.forward(pixels)?, self.words_norm.forward(words)?);
-        let [pixel_keys, pixel_values] = self.parts(&self.pixels.forward(&pixels)?)?;
-        let [word_keys, word_values] = self.parts(&self.words.forward(&words)?)?;
-        let look = |queries: &Tensor, keys: &Tensor, values: &Tensor| {
-            let all = See::All;
-            let mixed =
-                scaled_dot_product_attention(queries, keys, values, self.scale, None, all, self.precision)?;
-            mixed.flatten_from(2)
-        };
-        let of_words = look(&pixel_keys, &word_keys, &word_values)?;
-        let of_pixels = look(&word_keys, &pixel_keys, &pixel_values)?;
-        Ok((
-            self.pixels_out.forward_onto(&of_words, &pixels)?,
-            self.words_out.forward_onto(&of_pixels, &words)?,
-        ))
-    }
-
-    /// Views of keys and values, each `[batch, rows, heads, dim of a head]`.
-    fn parts(&self, both: &Tensor) -> Result<[Tensor; 2]> {
-        let (batch, rows, width) = both.dims3()?;
-        let both = both.reshape((batch, rows, 2, self.heads, width / 2 / self.heads))?;
-        Ok([both.narrow(2, 0, 1)?.squeeze(2)?, both.narrow(2, 1, 1)?.squeeze(2)?])
+        let looked = both_ways(&pixels, &words, &self.looking)?;
+        let words = self.asking.answer(&looked, &words)?;
+        Ok((looked.pixels, words))
     }
 }
