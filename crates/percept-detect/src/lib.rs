@@ -6,13 +6,18 @@
 
 mod chosen;
 mod detector;
+pub mod format;
 #[cfg(test)]
 mod golden;
 mod heads;
+mod merge;
 mod scores;
+mod tiles;
 mod yolos;
 
 pub use chosen::Chosen;
+pub use merge::Merge;
+pub use tiles::{Tiled, View};
 
 use percept_core::{Arch, Detect};
 
