@@ -191,12 +191,12 @@ impl Conv2d {
 
     /// `[batch, in, height, width]` to `[batch, out, ...]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None, None)
+        self.run(x, None, None, None)
     }
 
     /// The same through an activation.
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        self.run(x, Some(activation), None)
+        self.run(x, Some(activation), None, None)
     }
 
     /// The same plus a residual in the shape of the output. An activation comes before the addition.
@@ -206,10 +206,22 @@ impl Conv2d {
         activation: Option<Activation>,
         residual: &Tensor,
     ) -> Result<Tensor> {
-        self.run(x, activation, Some(residual))
+        self.run(x, activation, Some(residual), None)
     }
 
-    fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
+    /// The same plus a residual in the shape of the output, and an activation of the sum: the end of a layer of a ResNet.
+    pub fn forward_joined(&self, x: &Tensor, residual: &Tensor, activation: Activation) -> Result<Tensor> {
+        self.run(x, None, Some(residual), Some(activation))
+    }
+
+    /// `of_sum` is applied where there is a residual.
+    fn run(
+        &self,
+        x: &Tensor,
+        activation: Option<Activation>,
+        residual: Option<&Tensor>,
+        of_sum: Option<Activation>,
+    ) -> Result<Tensor> {
         match &self.form {
             Form::Packed { weight, bias } => {
                 let activation = activation.map_or(KernelActivation::None, Activation::kernel);
@@ -220,7 +232,12 @@ impl Conv2d {
                     }),
                     Some(residual) => run_kernel("conv2d-residual", [x, residual], |operands| {
                         let epilogue = epilogue.residual(Residual::Add(operands[1].0));
-                        weight.apply(operands[0].0, operands[0].1, &epilogue, Some(operands[1].1))
+                        let (mut out, shape) =
+                            weight.apply(operands[0].0, operands[0].1, &epilogue, Some(operands[1].1))?;
+                        if let Some(of_sum) = of_sum {
+                            of_sum.kernel().apply(&mut out);
+                        }
+                        Ok((out, shape))
                     }),
                 }
             }
@@ -231,7 +248,8 @@ impl Conv2d {
                 };
                 let y = bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))?;
                 let y = activation.map_or(Ok(y.clone()), |activation| activation.forward(&y))?;
-                residual.map_or(Ok(y.clone()), |residual| y + residual)
+                let y = residual.map_or(Ok(y.clone()), |residual| y + residual)?;
+                of_sum.map_or(Ok(y.clone()), |of_sum| of_sum.forward(&y))
             }
         }
     }
