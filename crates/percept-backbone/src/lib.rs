@@ -75,7 +75,7 @@ pub use percept_kernels::{
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
-pub use sourced_attention::SourcedAttention;
+pub use sourced_attention::{SourcedAttention, projections_apart};
 pub use two_way::{FewTokens, Looked, Seen, two_way};
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};

@@ -47,7 +47,8 @@ impl MultiScaleAttention {
         })
     }
 
-    /// Of `queries` `[batch, queries, dim]` at points `[batch or 1, queries, 2]` (x and y, 0 to 1 over every map), over
+    /// Of `queries` `[batch, queries, dim]` at points `[batch or 1, queries, 2]` (x and y, 0 to 1 over every map) or boxes
+    /// `[batch or 1, queries, 4]` (centre, width and height; points read are as far away as the box is large), over
     /// `memory` `[batch, pixels of all maps, dim]`, added to `residual` in the shape of the queries. `levels` are rows and
     /// columns of the maps.
     pub fn forward_onto(
@@ -61,12 +62,19 @@ impl MultiScaleAttention {
         let (batch, count, dim) = queries.dims3()?;
         let total = levels.len() * self.points;
         let value = self.value.forward(memory)?.reshape((batch, (), self.heads, dim / self.heads))?;
-        // Offsets are in pixels of each map.
-        let pixel = |[rows, columns]: &[usize; 2]| [1.0 / *columns as f32, 1.0 / *rows as f32];
-        let pixels = levels.iter().flat_map(|size| std::iter::repeat_n(pixel(size), self.points));
-        let pixels = Tensor::from_vec(pixels.flatten().collect(), (1, 1, 1, total, 2), queries.device())?;
         let offsets = self.offsets.forward(queries)?.reshape((batch, count, self.heads, total, 2))?;
-        let locations = offsets.broadcast_mul(&pixels)?.broadcast_add(&at.unsqueeze(2)?.unsqueeze(2)?)?;
+        let at = at.unsqueeze(2)?.unsqueeze(2)?;
+        let offsets = if at.dim(4)? == 4 {
+            // Offsets are in halves of the box, shared among the points.
+            offsets.broadcast_mul(&(at.narrow(4, 2, 2)? * (0.5 / self.points as f64))?)?
+        } else {
+            // Offsets are in pixels of each map.
+            let pixel = |[rows, columns]: &[usize; 2]| [1.0 / *columns as f32, 1.0 / *rows as f32];
+            let pixels = levels.iter().flat_map(|size| std::iter::repeat_n(pixel(size), self.points));
+            let pixels = Tensor::from_vec(pixels.flatten().collect(), (1, 1, 1, total, 2), queries.device())?;
+            offsets.broadcast_mul(&pixels)?
+        };
+        let locations = offsets.broadcast_add(&at.narrow(4, 0, 2)?)?;
         let weights = self.weights.forward(queries)?.reshape((batch, count, self.heads, total))?;
         let weights = candle_nn::ops::softmax_last_dim(&weights)?;
         let points = vec![self.points; levels.len()];

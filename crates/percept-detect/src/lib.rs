@@ -4,6 +4,7 @@
 //! [`ARCHS`] lists the architectures.
 #![forbid(unsafe_code)]
 
+mod boxes;
 mod chosen;
 mod detector;
 pub mod format;
@@ -11,6 +12,7 @@ pub mod format;
 mod golden;
 mod heads;
 mod merge;
+mod rf_detr;
 mod scores;
 mod tiles;
 mod yolos;
@@ -22,5 +24,11 @@ pub use tiles::{Tiled, View};
 use percept_core::{Arch, Detect};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Detect>] =
-    &[Arch { name: "yolos", identifiers: &["YolosForObjectDetection", "yolos"], load: yolos::load }];
+pub const ARCHS: &[Arch<Detect>] = &[
+    Arch {
+        name: "rf-detr",
+        identifiers: &["RfDetrForObjectDetection", "RfDetrForInstanceSegmentation", "rf_detr"],
+        load: rf_detr::load,
+    },
+    Arch { name: "yolos", identifiers: &["YolosForObjectDetection", "yolos"], load: yolos::load },
+];

@@ -37,6 +37,11 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
             "rounds_sizes_down_to": 16,
         }),
+        "RfDetr" => json!({
+            "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
+            // It rescales before it resizes, which it does without antialiasing.
+            "resizes_values": true,
+        }),
         _ => return None,
     };
     let mut all = json!({

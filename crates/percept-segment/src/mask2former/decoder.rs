@@ -3,7 +3,7 @@
 
 use percept_backbone::{
     Activation, Alignment, AttentionNames, Conv2d, ConvShape, DType, Filter, LayerNorm, Linear, Mlp, Result,
-    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, products, resize,
+    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, products, projections_apart, resize,
 };
 
 use percept_core::Precision;
@@ -52,7 +52,7 @@ struct Level {
 
 impl Decoder {
     pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
-        let weights = &weights.renamed(apart);
+        let weights = &projections_apart(weights);
         let dim = shape.hidden;
         let projection = |level: usize| {
             let weights = weights.at(format!("input_projections.{level}"));
@@ -163,18 +163,4 @@ impl Layer {
             self.itself_norm.forward(&self.itself.forward_onto(&marked, &marked, &states, &states)?)?;
         self.mlp_norm.forward(&self.mlp.forward_onto(&states, &states)?)
     }
-}
-
-/// `torch.nn.MultiheadAttention` stores the matrices of queries, keys and values in one.
-fn apart(name: &str, shape: &[usize]) -> Vec<(String, std::ops::Range<usize>)> {
-    let third = shape[0] / 3;
-    for kind in ["weight", "bias"] {
-        let Some(before) = name.strip_suffix(kind).and_then(|name| name.strip_suffix("in_proj_")) else {
-            continue;
-        };
-        let part =
-            |(index, part)| (format!("{before}{part}_proj.{kind}"), index * third..(index + 1) * third);
-        return ["q", "k", "v"].into_iter().enumerate().map(part).collect();
-    }
-    vec![(name.to_owned(), 0..shape[0])]
 }
