@@ -37,6 +37,7 @@ mod pool;
 mod relative;
 mod resample;
 pub mod resnet;
+mod sine;
 mod sourced_attention;
 mod stages;
 pub mod swin;
@@ -75,6 +76,7 @@ pub use percept_kernels::{
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
+pub use sine::sine_positions;
 pub use sourced_attention::{SourcedAttention, projections_apart};
 pub use two_way::{FewTokens, Looked, Seen, two_way};
 pub use weights::{Stored, Weights, WeightsError};

@@ -7,6 +7,7 @@
 mod boxes;
 mod chosen;
 mod detector;
+mod detr;
 pub mod format;
 #[cfg(test)]
 mod golden;
@@ -25,6 +26,7 @@ use percept_core::{Arch, Detect};
 
 /// The architectures of this task.
 pub const ARCHS: &[Arch<Detect>] = &[
+    Arch { name: "detr", identifiers: &["DetrForObjectDetection", "detr"], load: detr::load },
     Arch {
         name: "rf-detr",
         identifiers: &["RfDetrForObjectDetection", "RfDetrForInstanceSegmentation", "rf_detr"],
