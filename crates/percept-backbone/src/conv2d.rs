@@ -11,7 +11,7 @@ use candle_core::{Device, Shape, Tensor};
 use percept_core::Precision;
 use percept_kernels::{
     Activation as KernelActivation, Arithmetic, ConvShape, ConvTransposeShape, Epilogue, PackedConv,
-    PackedConvTranspose, Residual,
+    PackedConvTranspose, Residual, scale_channels,
 };
 
 use crate::Result;
@@ -26,6 +26,8 @@ use crate::weights::{Weights, WeightsError};
 pub struct Conv2d {
     shape: AnyShape,
     form: Form,
+    /// A factor and a summand behind the activation.
+    affine: Option<(f32, f32)>,
 }
 
 /// Which of the two it is.
@@ -179,14 +181,24 @@ impl Conv2d {
             }
             AnyShape::Transposed(shape) => Packed::Transposed(PackedConvTranspose::new(weight, shape)),
         };
-        Self { shape, form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) } }
+        Self {
+            shape,
+            form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) },
+            affine: None,
+        }
     }
 
     fn dense(weight: Vec<f32>, bias: Option<Vec<f32>>, shape: AnyShape, device: &Device) -> Result<Self> {
         let weight = Tensor::from_vec(weight, &shape.weight(), device)?;
         let channels = shape.channels();
         let bias = bias.map(|bias| Tensor::from_vec(bias, (1, channels, 1, 1), device)).transpose()?;
-        Ok(Self { shape, form: Form::Dense { weight, bias } })
+        Ok(Self { shape, form: Form::Dense { weight, bias }, affine: None })
+    }
+
+    /// The same with all of the output, behind its activation and before a residual, multiplied by `scale`, and `shift`
+    /// added (the learnable affine block of HGNetV2).
+    pub fn followed_by(self, scale: f32, shift: f32) -> Self {
+        Self { affine: Some((scale, shift)), ..self }
     }
 
     /// `[batch, in, height, width]` to `[batch, out, ...]`.
@@ -222,13 +234,24 @@ impl Conv2d {
         residual: Option<&Tensor>,
         of_sum: Option<Activation>,
     ) -> Result<Tensor> {
+        if let (Some(_), Some(residual)) = (self.affine, residual) {
+            let y = (self.run(x, activation, None, None)? + residual)?;
+            return of_sum.map_or(Ok(y.clone()), |of_sum| of_sum.forward(&y));
+        }
         match &self.form {
             Form::Packed { weight, bias } => {
                 let activation = activation.map_or(KernelActivation::None, Activation::kernel);
                 let epilogue = Epilogue::NONE.bias(bias.as_deref()).activation(activation);
                 match residual {
                     None => run_kernel("conv2d", [x], |operands| {
-                        weight.apply(operands[0].0, operands[0].1, &epilogue, None)
+                        let (mut out, shape) = weight.apply(operands[0].0, operands[0].1, &epilogue, None)?;
+                        if let Some((scale, shift)) = self.affine {
+                            let channels = self.shape.channels();
+                            let pixels = shape.dims()[2..].iter().product();
+                            let [scale, shift] = [scale, shift].map(|number| vec![number; channels]);
+                            scale_channels(&mut out, pixels, &scale, &shift, KernelActivation::None);
+                        }
+                        Ok((out, shape))
                     }),
                     Some(residual) => run_kernel("conv2d-residual", [x, residual], |operands| {
                         let epilogue = epilogue.residual(Residual::Add(operands[1].0));
@@ -248,6 +271,10 @@ impl Conv2d {
                 };
                 let y = bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))?;
                 let y = activation.map_or(Ok(y.clone()), |activation| activation.forward(&y))?;
+                let y = match self.affine {
+                    Some((scale, shift)) => y.affine(f64::from(scale), f64::from(shift))?,
+                    None => y,
+                };
                 let y = residual.map_or(Ok(y.clone()), |residual| y + residual)?;
                 of_sum.map_or(Ok(y.clone()), |of_sum| of_sum.forward(&y))
             }

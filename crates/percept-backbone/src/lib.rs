@@ -23,6 +23,7 @@ mod elementwise;
 #[cfg(test)]
 mod feature_maps_golden;
 mod grid_sample;
+pub mod hgnet;
 pub mod hiera;
 pub mod image_processor;
 mod linear;
