@@ -23,6 +23,7 @@ from transformers import (
     DPTImageProcessor,
     EomtImageProcessor,
     Mask2FormerImageProcessor,
+    RTDetrImageProcessor,
     Sam2ImageProcessor,
     SamImageProcessor,
     SegformerImageProcessor,
@@ -37,6 +38,7 @@ CLASSES = [
     DPTImageProcessor,
     EomtImageProcessor,
     Mask2FormerImageProcessor,
+    RTDetrImageProcessor,
     Sam2ImageProcessor,
     SamImageProcessor,
     SegformerImageProcessor,
@@ -83,6 +85,8 @@ def cases() -> dict[str, tuple[type, dict, str]]:
         )
     found["sam2"] = (Sam2ImageProcessor, {"size": {"height": 33, "width": 33}}, "wide")
     found["eomt-square"] = (EomtImageProcessor, {"size": {"shortest_edge": 13}, "do_split_image": True}, "flat")
+    for name in ("wide", "high"):
+        found[f"rt-detr-{name}"] = (RTDetrImageProcessor, {"size": {"height": 32, "width": 32}}, name)
     found["detr"] = (DetrImageProcessor, edges, "high")
     # A canvas larger than the picture: an odd number of pixels is missing in one direction only.
     found["clip-border"] = (

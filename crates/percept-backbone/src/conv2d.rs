@@ -115,6 +115,42 @@ impl Conv2d {
         Self::read(weights, AnyShape::Conv(shape), Some(norm), Engine::of(weights.device()))
     }
 
+    /// Loads two convolutions of one input, each with the normalisation after it, as the one that is their sum: one as
+    /// `shape` says, whose kernel is odd and whose padding keeps the size, and one of 1 x 1 (RepVGG, Ding et al. 2021,
+    /// arXiv 2101.03697).
+    pub fn load_summed(
+        (weights, norm): (&Weights, &BatchNorm),
+        (pixel, pixel_norm): (&Weights, &BatchNorm),
+        shape: ConvShape,
+    ) -> Result<Self, WeightsError> {
+        let any = AnyShape::Conv(shape);
+        any.check().map_err(WeightsError::Engine)?;
+        let ConvShape { out_channels, in_channels, kernel: [height, width], groups, .. } = shape;
+        if [norm, pixel_norm].iter().any(|norm| norm.channels() != out_channels) || height * width % 2 == 0 {
+            return Err(WeightsError::Format(format!("{shape:?} cannot be summed with one of 1 x 1")));
+        }
+        let read = |weights: &Weights, shape: &[usize]| {
+            let weight = weights.get("weight", shape)?;
+            weight.flatten_all().and_then(|weight| weight.to_vec1::<f32>()).map_err(WeightsError::Engine)
+        };
+        let mut weight = read(weights, &any.weight())?;
+        let mut of_pixel = read(pixel, &[out_channels, in_channels / groups, 1, 1])?;
+        let bias = norm.kernel().fold(&mut weight, None);
+        let pixel_bias = pixel_norm.kernel().fold(&mut of_pixel, None);
+        let centre = height / 2 * width + width / 2;
+        for (kernel, value) in weight.chunks_exact_mut(height * width).zip(of_pixel) {
+            kernel[centre] += value;
+        }
+        let bias: Vec<f32> = bias.iter().zip(pixel_bias).map(|(one, other)| one + other).collect();
+        let device = weights.device();
+        Tensor::from_vec(weight, &any.weight(), device)
+            .and_then(|weight| {
+                let bias = Tensor::from_vec(bias, out_channels, device)?;
+                Self::from_weight(&weight, Some(&bias), shape, weights.precision())
+            })
+            .map_err(WeightsError::Engine)
+    }
+
     /// Loads `torch.nn.ConvTranspose2d`: `weight` `[in, out / groups, height, width]` and, where it is there,
     /// `bias` `[out]`.
     pub fn load_transposed(weights: &Weights, shape: ConvTransposeShape) -> Result<Self, WeightsError> {
