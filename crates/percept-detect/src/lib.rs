@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod chosen;
+mod d_fine;
 mod detector;
+mod rt_detr;
 mod scores;
 
 pub use chosen::Chosen;
@@ -13,4 +15,12 @@ pub use chosen::Chosen;
 use percept_core::{Arch, Detect};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Detect>] = &[];
+pub const ARCHS: &[Arch<Detect>] = &[
+    Arch { name: "d-fine", identifiers: &["DFineForObjectDetection", "d_fine"], load: d_fine::load },
+    Arch { name: "rt-detr", identifiers: &["RTDetrForObjectDetection", "rt_detr"], load: rt_detr::load },
+    Arch {
+        name: "rt-detr-v2",
+        identifiers: &["RTDetrV2ForObjectDetection", "rt_detr_v2"],
+        load: rt_detr::load,
+    },
+];

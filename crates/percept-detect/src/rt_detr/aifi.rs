@@ -65,8 +65,7 @@ impl Layer {
     /// Tokens `[batch, tokens, channels]` to the same; positions `[1, tokens, channels]` are seen by queries and keys.
     fn forward(&self, x: &Tensor, positions: Option<&Tensor>) -> Result<Tensor> {
         let normed = if self.pre_norm { self.attention_norm.forward(x)? } else { x.clone() };
-        let placed =
-            positions.map_or(Ok(normed.clone()), |positions| add_to_each(&normed, positions))?;
+        let placed = positions.map_or(Ok(normed.clone()), |positions| add_to_each(&normed, positions))?;
         let mixed = self.attention.forward_onto(&placed, &placed, &normed, x)?;
         if self.pre_norm {
             // What is normed is the residual too: so it is in the reference.

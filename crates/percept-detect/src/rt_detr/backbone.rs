@@ -10,8 +10,8 @@ use super::config::{Family, wrong};
 /// From pixels to maps of features, from fine to coarse.
 #[derive(Debug)]
 pub(crate) enum Backbone {
-    Resnet(Resnet),
-    Hgnet(Hgnet),
+    Resnet(Box<Resnet>),
+    Hgnet(Box<Hgnet>),
 }
 
 impl Backbone {
@@ -25,15 +25,16 @@ impl Backbone {
             Family::DFine => json!({"model_type": "hgnet_v2", "out_indices": [2, 3, 4]}),
             _ => json!({"model_type": "rt_detr_resnet", "out_indices": [2, 3, 4]}),
         };
-        let config = if config["backbone_config"].is_object() { &config["backbone_config"] } else { &default };
+        let config =
+            if config["backbone_config"].is_object() { &config["backbone_config"] } else { &default };
         match config["model_type"].as_str() {
             Some("hgnet_v2") => {
                 let config = HgnetConfig::of(config)?;
-                Ok((Self::Hgnet(Hgnet::load(weights, &config)?), config.out_channels()))
+                Ok((Self::Hgnet(Box::new(Hgnet::load(weights, &config)?)), config.out_channels()))
             }
             Some("resnet" | "rt_detr_resnet") => {
                 let config = ResnetConfig::of(config)?;
-                Ok((Self::Resnet(Resnet::load(weights, &config)?), config.out_channels()))
+                Ok((Self::Resnet(Box::new(Resnet::load(weights, &config)?)), config.out_channels()))
             }
             _ => Err(wrong(&format!("a backbone of `model_type` {} is not supported", config["model_type"]))),
         }

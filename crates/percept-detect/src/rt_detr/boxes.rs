@@ -24,15 +24,11 @@ impl Head {
 
 /// Boxes moved by what a head says of them, in the domain of the inverse of the sigmoid.
 pub(crate) fn moved(boxes: &Tensor, by: &Tensor) -> Result<Tensor> {
-    zipped(boxes, by, |part, by| sigmoid(by + inverse_sigmoid(part)))
-}
-
-/// The number by number result of two tensors of one shape. They are few, and where they lie matters little.
-pub(crate) fn zipped(a: &Tensor, b: &Tensor, result: impl Fn(f32, f32) -> f32) -> Result<Tensor> {
-    let values = a.flatten_all()?.to_vec1::<f32>()?;
-    let others = b.flatten_all()?.to_vec1::<f32>()?;
-    let made: Vec<f32> = values.into_iter().zip(others).map(|(a, b)| result(a, b)).collect();
-    Tensor::from_vec(made, a.shape(), a.device())
+    // They are few: plain numbers are as fast as tensors.
+    let (parts, by) = (boxes.flatten_all()?.to_vec1::<f32>()?, by.flatten_all()?.to_vec1::<f32>()?);
+    let made: Vec<f32> =
+        parts.into_iter().zip(by).map(|(part, by)| sigmoid(by + inverse_sigmoid(part))).collect();
+    Tensor::from_vec(made, boxes.shape(), boxes.device())
 }
 
 pub(crate) fn sigmoid(x: f32) -> f32 {

@@ -83,7 +83,9 @@ impl Shape {
         };
         if points.len() != levels {
             let (points, levels) = (&config["decoder_n_points"], &config["num_feature_levels"]);
-            return Err(wrong(&format!("`decoder_n_points` {points} does not fit `num_feature_levels` {levels}")));
+            return Err(wrong(&format!(
+                "`decoder_n_points` {points} does not fit `num_feature_levels` {levels}"
+            )));
         }
         let (offset_scale, sampling) = match family {
             Family::RtDetr => (0.5, PointSampling::Bilinear),
@@ -140,7 +142,10 @@ impl EncoderShape {
         let levels = in_channels.len();
         let attended = attended.filter(|attended| attended.iter().all(|level| *level < levels));
         let attended = attended.ok_or_else(|| {
-            wrong(&format!("`encode_proj_layers` {} are not among {levels} maps", config["encode_proj_layers"]))
+            wrong(&format!(
+                "`encode_proj_layers` {} are not among {levels} maps",
+                config["encode_proj_layers"]
+            ))
         })?;
         let dim = number("encoder_hidden_dim", 256)?;
         let temperature = config["positional_encoding_temperature"].as_f64().unwrap_or(10_000.0);
@@ -176,7 +181,11 @@ fn sampling(config: &Value) -> Result<PointSampling, WeightsError> {
     }
 }
 
-pub(crate) fn activation(config: &Value, name: &str, default: Activation) -> Result<Activation, WeightsError> {
+pub(crate) fn activation(
+    config: &Value,
+    name: &str,
+    default: Activation,
+) -> Result<Activation, WeightsError> {
     match &config[name] {
         Value::Null => Ok(default),
         value => value

@@ -1,9 +1,7 @@
 //! The hybrid encoder (`RTDetrHybridEncoder`, `DFineHybridEncoder`): attention inside of the coarsest map, then from
 //! coarse to fine and back each map meets its neighbour.
 
-use percept_backbone::{
-    Alignment, ConvShape, Filter, Result, Tensor, Weights, WeightsError, resize,
-};
+use percept_backbone::{Alignment, ConvShape, Filter, Result, Tensor, Weights, WeightsError, resize};
 
 use super::aifi::Aifi;
 use super::config::{EncoderShape, Family};
@@ -40,7 +38,6 @@ impl Encoder {
             let part = |index: usize| weights.at(format!("encoder_input_proj.{level}.{index}"));
             ConvNorm::named(&part(0), &part(1), ConvShape::square(dim, *channels, 1), EPS, None)
         };
-        let weights = weights;
         let encoder = weights.at("encoder");
         let at = |name: &str, index: usize| encoder.at(format!("{name}.{index}"));
         let aifi = |(index, level): (usize, &usize)| Ok((*level, Aifi::load(&at("encoder", index), shape)?));

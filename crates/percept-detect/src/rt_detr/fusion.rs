@@ -17,7 +17,7 @@ pub(crate) struct ConvNorm {
 #[derive(Debug)]
 pub(crate) enum Fusion {
     /// RT-DETR's (`RTDetrCSPRepLayer`).
-    Csp(Csp),
+    Csp(Box<Csp>),
     /// D-FINE's (`DFineRepNCSPELAN4`).
     Elan(Box<Elan>),
 }
@@ -96,7 +96,7 @@ impl Fusion {
     pub(crate) fn load_csp(weights: &Weights, shape: &EncoderShape) -> Result<Self, WeightsError> {
         let inside = (shape.dim as f64 * shape.expansion) as usize;
         let ways = Ways { from: 2 * shape.dim, inside, to: shape.dim, blocks: 3 };
-        Ok(Self::Csp(Csp::load(weights, shape, &ways)?))
+        Ok(Self::Csp(Box::new(Csp::load(weights, shape, &ways)?)))
     }
 
     /// D-FINE's.
@@ -136,9 +136,8 @@ impl Csp {
             let activation = Some(shape.of_convolutions);
             ConvNorm::load(&weights.at(name), ConvShape::square(out, input, 1), shape.batch_eps, activation)
         };
-        let block = |index: usize| {
-            ConvNorm::rep_vgg(&weights.at(format!("bottlenecks.{index}")), inside, shape)
-        };
+        let block =
+            |index: usize| ConvNorm::rep_vgg(&weights.at(format!("bottlenecks.{index}")), inside, shape);
         Ok(Self {
             long: layer("conv1", inside, from)?,
             short: layer("conv2", inside, from)?,

@@ -19,7 +19,7 @@ pub(crate) fn renamed(weights: &Weights) -> Weights {
 }
 
 /// The published name of a tensor.
-pub(super) fn published(name: &str) -> String {
+pub(crate) fn published(name: &str) -> String {
     let mut name = name.replace(".encoder.aifi.", ".encoder.encoder.");
     for (new, old) in PARTS {
         name = name.replace(new, old);

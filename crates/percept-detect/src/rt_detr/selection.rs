@@ -1,7 +1,7 @@
 //! The pixels that look most like objects become queries (`RTDetrModel`, from its maps to the decoder).
 
 use percept_backbone::{
-    ConvShape, LayerNorm, Linear, Result, Tensor, ToContiguous, Weights, WeightsError,
+    ConvShape, EngineError, LayerNorm, Linear, Result, Tensor, ToContiguous, Weights, WeightsError,
 };
 
 use super::boxes::{Head, sigmoid};
@@ -84,7 +84,8 @@ impl Selection {
         let anchors = anchors(&levels);
         let (batch, count, _) = memory.dims3()?;
         if self.queries > count {
-            candle_error(self.queries, count)?;
+            let message = format!("{} queries cannot be chosen of {count} pixels", self.queries);
+            return Err(EngineError::Msg(message));
         }
         let states = self.norm.forward(&self.output.forward(&without(&memory, &anchors)?)?)?;
         let scores = self.scores.forward_to_vec(&states)?;
@@ -102,12 +103,13 @@ impl Selection {
             boxes.push(Tensor::from_vec(moved, (best.len(), 4), memory.device())?);
             queries.push(chosen);
         }
-        Ok(Selected { memory, levels, queries: Tensor::stack(&queries, 0)?, boxes: Tensor::stack(&boxes, 0)? })
+        Ok(Selected {
+            memory,
+            levels,
+            queries: Tensor::stack(&queries, 0)?,
+            boxes: Tensor::stack(&boxes, 0)?,
+        })
     }
-}
-
-fn candle_error(queries: usize, pixels: usize) -> Result<()> {
-    Err(percept_backbone::EngineError::Msg(format!("{queries} queries cannot be chosen of {pixels} pixels")))
 }
 
 /// The box of each pixel of all maps, as the inverse of the sigmoid has it; none where it is too near to the edge.
@@ -140,9 +142,8 @@ fn best(scores: &[f32], classes: usize, count: usize) -> Vec<u32> {
     let highest = |scores: &[f32]| scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let highest: Vec<f32> = scores.chunks_exact(classes.max(1)).map(highest).collect();
     let mut order: Vec<u32> = (0..highest.len() as u32).collect();
-    let by_score = |a: &u32, b: &u32| {
-        highest[*b as usize].total_cmp(&highest[*a as usize]).then_with(|| a.cmp(b))
-    };
+    let by_score =
+        |a: &u32, b: &u32| highest[*b as usize].total_cmp(&highest[*a as usize]).then_with(|| a.cmp(b));
     if count < order.len() {
         order.select_nth_unstable_by(count, by_score);
         order.truncate(count);
