@@ -44,7 +44,8 @@ fn every_part_computes_what_transformers_computes() {
         assert!(pairs.len() >= 5);
         for (tensor, found) in pairs {
             let error = error(found, &fixture[&tensor]);
-            assert!(error <= 2e-5, "{name}, {tensor}: {error}");
+            // PyTorch in f32 is 9e-5 away from itself in f64 here.
+            assert!(error <= 1e-4, "{name}, {tensor}: {error}");
         }
     }
 }
