@@ -49,8 +49,8 @@ def main() -> None:
         model = DetrForObjectDetection(config).eval()
         randomise(model, 40 + seed)
         frozen(model, 48 + seed)
-        image = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(50 + seed))
-        processor = DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 110})
+        image = torch.randn(2, 3, 70, 110, generator=torch.Generator().manual_seed(50 + seed))
+        processor = DetrImageProcessor(size={"shortest_edge": 80, "longest_edge": 140})
         spread(model, model.class_labels_classifier, processor)
         detector(f"detr/{name}", model, processor, image, threshold=0.3)
         if name == "learned":

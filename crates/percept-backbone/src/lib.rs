@@ -23,6 +23,7 @@ mod elementwise;
 #[cfg(test)]
 mod feature_maps_golden;
 mod grid_sample;
+pub mod hgnet;
 pub mod hiera;
 pub mod image_processor;
 mod linear;
@@ -66,7 +67,7 @@ pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
-pub use multi_scale::MultiScaleAttention;
+pub use multi_scale::{MultiScaleAttention, MultiScaleShape, Offsets};
 pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{

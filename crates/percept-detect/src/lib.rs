@@ -6,6 +6,7 @@
 
 mod boxes;
 mod chosen;
+mod d_fine;
 mod detector;
 mod detr;
 pub mod format;
@@ -14,6 +15,7 @@ mod golden;
 mod heads;
 mod merge;
 mod rf_detr;
+mod rt_detr;
 mod scores;
 mod tiles;
 mod yolos;
@@ -33,4 +35,11 @@ pub const ARCHS: &[Arch<Detect>] = &[
         load: rf_detr::load,
     },
     Arch { name: "yolos", identifiers: &["YolosForObjectDetection", "yolos"], load: yolos::load },
+    Arch { name: "d-fine", identifiers: &["DFineForObjectDetection", "d_fine"], load: d_fine::load },
+    Arch { name: "rt-detr", identifiers: &["RTDetrForObjectDetection", "rt_detr"], load: rt_detr::load },
+    Arch {
+        name: "rt-detr-v2",
+        identifiers: &["RTDetrV2ForObjectDetection", "rt_detr_v2"],
+        load: rt_detr::load,
+    },
 ];

@@ -19,6 +19,7 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Mask2Former" | "MaskFormer" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false, "size_divisor": 32,
         }),
+        "RTDetr" => json!({"size": [640, 640], "do_normalize": false}),
         "Segformer" => json!({"size": [512, 512]}),
         "ViT" => json!({"size": [224, 224], "image_mean": HALF, "image_std": HALF}),
         "CLIP" => json!({

@@ -1,8 +1,9 @@
 //! Queries that start at the likeliest places of the map, and look at it around their boxes.
 
 use percept_backbone::{
-    Activation, AttentionNames, EngineError, LayerNorm, Linear, Mlp, MultiScaleAttention, Result,
-    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, projections_apart,
+    Activation, AttentionNames, EngineError, LayerNorm, Linear, Mlp, MultiScaleAttention, MultiScaleShape,
+    Offsets, PointSampling, Result, SourcedAttention, Tensor, ToContiguous, Weights, WeightsError,
+    projections_apart,
 };
 
 use super::config::{EPS, Shape};
@@ -142,10 +143,19 @@ impl Layer {
         let up = Linear::load(&weights.at("linear1"), dim, inner)?;
         let down = Linear::load(&weights.at("linear2"), inner, dim)?;
         let cross = weights.at("cross_attn");
+        let look = MultiScaleShape {
+            dim,
+            heads: shape.cross_heads,
+            points: &[shape.points],
+            sampling: PointSampling::Bilinear,
+            // Half of the box, to either side.
+            unit: Offsets::OfBoxes(0.5),
+            projected: true,
+        };
         Ok(Self {
             itself: SourcedAttention::load(&weights.at("self_attn"), NAMES, [dim, dim], shape.self_heads)?,
             itself_norm: norm("norm1")?,
-            to_map: MultiScaleAttention::load(&cross, dim, shape.cross_heads, [1, shape.points])?,
+            to_map: MultiScaleAttention::load_shaped(&cross, look)?,
             to_map_norm: norm("norm2")?,
             mlp: Mlp::new(up, down, shape.activation),
             mlp_norm: norm("norm3")?,
