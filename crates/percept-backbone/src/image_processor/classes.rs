@@ -33,6 +33,8 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Detr" | "ConditionalDetr" | "DeformableDetr" | "Yolos" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
         }),
+        // What it does to a crop; who cuts the crops from the picture knows their size.
+        "VitPose" => json!({"do_resize": false}),
         _ => return None,
     };
     let mut all = json!({
