@@ -66,7 +66,7 @@ pub use elementwise::{add_to_each, sigmoid};
 pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
-pub use mlp::Mlp;
+pub use mlp::{Experts, Mlp};
 pub use multi_scale::{MultiScaleAttention, MultiScaleShape, Offsets};
 pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};

@@ -34,6 +34,8 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Detr" | "ConditionalDetr" | "DeformableDetr" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
         }),
+        // What it does to a crop; who cuts the crops from the picture knows their size.
+        "VitPose" => json!({"do_resize": false}),
         "Yolos" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
             "rounds_sizes_down_to": 16,

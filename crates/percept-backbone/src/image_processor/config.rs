@@ -7,6 +7,23 @@ use super::size_rule::{Aspect, Multiple, SizeRule};
 use super::{Crop, ImageProcessor, Pad, Padding, Resample, Resizing, classes};
 use crate::{Filter, WeightsError};
 
+/// What a snapshot says of its image processor: `preprocessor_config.json`, or the part of `processor_config.json`;
+/// null where it has neither.
+///
+/// # Errors
+/// If the file is no JSON.
+pub fn settings(local: &LocalModel) -> Result<Value, WeightsError> {
+    let read = |name: &str| {
+        let Some(path) = local.find(name) else { return Ok(Value::Null) };
+        let bytes = std::fs::read(path).map_err(WeightsError::Io)?;
+        serde_json::from_slice(&bytes).map_err(|error| WeightsError::Format(format!("{name}: {error}")))
+    };
+    read("preprocessor_config.json").and_then(|config| match config {
+        Value::Null => Ok(read("processor_config.json")?["image_processor"].take()),
+        config => Ok(config),
+    })
+}
+
 /// What a file says, over what its class has without it. A null is as good as nothing.
 struct Settings<'a> {
     file: &'a Value,
@@ -20,15 +37,7 @@ impl ImageProcessor {
     /// # Errors
     /// If the file is no JSON, or as [`Self::of`].
     pub fn open(local: &LocalModel, class: &str) -> percept_core::Result<Self> {
-        let read = |name: &str| {
-            let Some(path) = local.find(name) else { return Ok(Value::Null) };
-            let bytes = std::fs::read(path).map_err(WeightsError::Io)?;
-            serde_json::from_slice(&bytes).map_err(|error| WeightsError::Format(format!("{name}: {error}")))
-        };
-        let config = read("preprocessor_config.json").and_then(|config| match config {
-            Value::Null => Ok(read("processor_config.json")?["image_processor"].take()),
-            config => Ok(config),
-        });
+        let config = settings(local);
         config.and_then(|config| Self::of(&config, class)).map_err(|error| error.of(&local.id))
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::names::VitNames;
 use crate::activation::Activation;
+use crate::mlp::Experts;
 use crate::weights::WeightsError;
 
 /// What differs between Vision Transformers in numbers. It has no default: each of them changes
@@ -44,6 +45,8 @@ pub struct VitConfig {
     pub windows: Option<Windows>,
     /// Whether attention knows relative positions (SAM).
     pub relative_positions: bool,
+    /// Of the MLPs (ViTPose++); all are wanted unless the caller says otherwise.
+    pub experts: Option<Experts>,
 }
 
 /// Layers whose attention stays in windows.
@@ -128,9 +131,17 @@ impl VitConfig {
         if number("num_channels", 3)? != 3 {
             return Err(wrong("images have three channels".into()));
         }
-        if number("num_experts", 1)? != 1 {
-            return Err(wrong("layers with several experts are not supported".into()));
-        }
+        let experts = match number("num_experts", 1)? {
+            1 => None,
+            0 => return Err(wrong("`num_experts` is 0".into())),
+            _ if kind != "vitpose_backbone" => {
+                return Err(wrong(format!("`num_experts` of a `{kind}` is not supported")));
+            }
+            count => {
+                let features = number("part_features", 256)?;
+                Some(Experts { count, features, wanted: (0..count).collect() })
+            }
+        };
         let config = Self {
             dim,
             depth: number("num_hidden_layers", base.config.depth)?,
@@ -153,6 +164,7 @@ impl VitConfig {
                 "sam_vision_model" => config["use_rel_pos"].as_bool().unwrap_or(true),
                 _ => false,
             },
+            experts,
             ..base.config
         };
         Ok((config, if gated { names.gated() } else { names }))
@@ -185,6 +197,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         final_norm: FinalNorm::Tokens,
         windows: None,
         relative_positions: false,
+        experts: None,
     };
     let plain = |config: VitConfig| Base { dim: config.dim, hidden_is_ratio: false, config };
     let ratio = |config: VitConfig| Base { hidden_is_ratio: true, ..plain(config) };

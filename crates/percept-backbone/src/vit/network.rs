@@ -47,7 +47,7 @@ impl Vit {
         let blocks = (0..config.depth)
             .map(|layer| {
                 let weights = layers.at(layer.to_string());
-                let block = Block::load(&weights, names.block, shape)?;
+                let block = Block::load_experts(&weights, names.block, shape, config.experts.as_ref())?;
                 if !config.relative_positions {
                     return Ok(block);
                 }
@@ -87,6 +87,22 @@ impl Vit {
             FinalNorm::Tokens => self.normalise(&x),
             FinalNorm::Pooled | FinalNorm::Absent => Ok(x),
         }
+    }
+
+    /// The states behind the first `layers` layers, normalised by the last norm: `[batch, tokens, dim]`. `expert` says
+    /// which of the experts that the configuration wants is asked, where MLPs have some (ViTPose++).
+    pub fn tokens_by(&self, pixel_values: &Tensor, layers: usize, expert: usize) -> Result<Tensor> {
+        let Some(blocks) = self.blocks.get(..layers) else {
+            candle_core::bail!("the states behind {layers} of {} layers", self.blocks.len());
+        };
+        if self.on_map {
+            candle_core::bail!("layers on a map have no experts");
+        }
+        let mut x = self.embed(pixel_values)?;
+        for block in blocks {
+            x = block.forward_by(&x, expert)?;
+        }
+        self.normalise(&x)
     }
 
     /// One layer, of all tokens of images whose patches form a `grid`: `[batch, tokens, dim]` to the same.

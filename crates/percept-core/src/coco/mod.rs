@@ -160,9 +160,10 @@ impl Coco {
         self.join(Category { id, name: name.to_owned(), keypoints: None, skeleton: None })
     }
 
-    /// [`Coco::category`] of a class that has more than a name.
+    /// [`Coco::category`] of a class that has more than a name. Classes of one name with other keypoints are two.
     pub fn join(&mut self, category: Category) -> u32 {
-        let known = self.categories.iter().filter(|known| known.name == category.name);
+        let alike = |known: &&Category| known.name == category.name && known.keypoints == category.keypoints;
+        let known = self.categories.iter().filter(alike);
         let taken = |id: u32| self.categories.iter().any(|category| category.id == id);
         if let Some(known) = known.min_by_key(|known| known.id != category.id) {
             return known.id;
