@@ -23,10 +23,12 @@ from transformers import (
     DPTImageProcessor,
     EomtImageProcessor,
     Mask2FormerImageProcessor,
+    RTDetrImageProcessor,
     Sam2ImageProcessor,
     SamImageProcessor,
     SegformerImageProcessor,
     ViTImageProcessor,
+    YolosImageProcessor,
 )
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -37,10 +39,12 @@ CLASSES = [
     DPTImageProcessor,
     EomtImageProcessor,
     Mask2FormerImageProcessor,
+    RTDetrImageProcessor,
     Sam2ImageProcessor,
     SamImageProcessor,
     SegformerImageProcessor,
     ViTImageProcessor,
+    YolosImageProcessor,
 ]
 BOX, HAMMING = 4, 5
 
@@ -83,7 +87,10 @@ def cases() -> dict[str, tuple[type, dict, str]]:
         )
     found["sam2"] = (Sam2ImageProcessor, {"size": {"height": 33, "width": 33}}, "wide")
     found["eomt-square"] = (EomtImageProcessor, {"size": {"shortest_edge": 13}, "do_split_image": True}, "flat")
+    for name in ("wide", "high"):
+        found[f"rt-detr-{name}"] = (RTDetrImageProcessor, {"size": {"height": 32, "width": 32}}, name)
     found["detr"] = (DetrImageProcessor, edges, "high")
+    found["yolos"] = (YolosImageProcessor, {"size": {"shortest_edge": 40, "longest_edge": 57}}, "wide")
     # A canvas larger than the picture: an odd number of pixels is missing in one direction only.
     found["clip-border"] = (
         CLIPImageProcessor,
@@ -116,6 +123,7 @@ def sizes() -> list[dict]:
     rules = [
         (Mask2FormerImageProcessor, {}),
         (DetrImageProcessor, {}),
+        (YolosImageProcessor, {}),
         (CLIPImageProcessor, {"do_center_crop": False}),
         (SamImageProcessor, {"do_pad": False}),
         (EomtImageProcessor, {}),

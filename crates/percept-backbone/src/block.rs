@@ -7,7 +7,7 @@ use crate::Result;
 use crate::activation::Activation;
 use crate::attention::{Attention, AttentionNames, CrossAttention, KeyValues, See};
 use crate::linear::Linear;
-use crate::mlp::Mlp;
+use crate::mlp::{Experts, Mlp};
 use crate::norm::LayerNorm;
 use crate::relative::RelativePositions;
 use crate::weights::{Weights, WeightsError};
@@ -73,6 +73,16 @@ pub struct Block {
 impl Block {
     /// Loads a layer.
     pub fn load(weights: &Weights, names: BlockNames, shape: BlockShape) -> Result<Self, WeightsError> {
+        Self::load_experts(weights, names, shape, None)
+    }
+
+    /// Loads a layer whose MLP may have experts (`mlp.experts`). Such a layer has neither gate nor scales.
+    pub fn load_experts(
+        weights: &Weights,
+        names: BlockNames,
+        shape: BlockShape,
+        experts: Option<&Experts>,
+    ) -> Result<Self, WeightsError> {
         let BlockShape { dim, heads, hidden, activation, eps } = shape;
         let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
         let cross = match names.cross {
@@ -83,8 +93,18 @@ impl Block {
             None => None,
         };
         let up = Linear::load(&weights.at(names.up), dim, hidden)?;
-        let mut down = Linear::load(&weights.at(names.down), hidden, dim)?;
         let mut attention = Attention::load(&weights.at(names.attention), names.matrices, dim, heads)?;
+        if let Some(experts) = experts {
+            let stand = (&weights.at(names.down), &weights.at("mlp.experts"));
+            return Ok(Self {
+                attention,
+                attention_norm: norm(names.attention_norm)?,
+                cross,
+                mlp: Mlp::load_experts(up, stand, (hidden, dim), activation, experts)?,
+                mlp_norm: norm(names.mlp_norm)?,
+            });
+        }
+        let mut down = Linear::load(&weights.at(names.down), hidden, dim)?;
         if let Some((of_attention, of_mlp)) = names.scales {
             let factors = |name| weights.get(name, &[dim]);
             attention = attention.scaled_by(&factors(of_attention)?).map_err(WeightsError::Engine)?;
@@ -118,6 +138,13 @@ impl Block {
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.forward_seeing(See::All, x)
+    }
+
+    /// [`Block::forward`] by one of the MLP's experts, as [`Mlp::forward_onto_by`] counts them.
+    pub fn forward_by(&self, x: &Tensor, expert: usize) -> Result<Tensor> {
+        let normed = self.attention_norm.forward(x)?;
+        let x = self.attention.over_itself(&normed, See::All, x)?;
+        self.mlp.forward_onto_by(&self.mlp_norm.forward(&x)?, &x, expert)
     }
 
     /// As a layer of an encoder in which no position sees what comes after it.

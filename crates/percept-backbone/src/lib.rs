@@ -24,6 +24,7 @@ mod elementwise;
 #[cfg(test)]
 mod feature_maps_golden;
 mod grid_sample;
+pub mod hgnet;
 pub mod hiera;
 pub mod image_processor;
 mod linear;
@@ -37,7 +38,10 @@ mod norm;
 mod pool;
 mod relative;
 mod resample;
+pub mod resnet;
+mod sine;
 mod sourced_attention;
+mod stages;
 pub mod swin;
 mod two_way;
 pub mod vit;
@@ -59,11 +63,11 @@ pub use depthwise::Depthwise;
 pub use device::{
     both, compute_error, fastest_precision, for_layers, instruction_set, on_compute_threads, open_device,
 };
-pub use elementwise::add_to_each;
+pub use elementwise::{add_to_each, sigmoid};
 pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
-pub use mlp::Mlp;
+pub use mlp::{Experts, Mlp};
 pub use multi_scale::{MultiScaleAttention, MultiScaleShape, Offsets};
 pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
@@ -74,6 +78,7 @@ pub use percept_kernels::{
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
+pub use sine::sine_positions;
 pub use sourced_attention::{SourcedAttention, projections_apart};
 pub use two_way::{FewTokens, Looked, Seen, both_ways, two_way};
 pub use weights::{Stored, Weights, WeightsError};

@@ -140,7 +140,8 @@ fn what_does_not_fit_is_an_error() {
         serde_json::json!({"model_type": "vit", "patch_size": 0}),
         serde_json::json!({"model_type": "vit", "hidden_act": "mish"}),
         serde_json::json!({"model_type": "vit", "hidden_size": "large"}),
-        serde_json::json!({"model_type": "vitpose_backbone", "num_experts": 6}),
+        serde_json::json!({"model_type": "vitpose_backbone", "num_experts": 0}),
+        serde_json::json!({"model_type": "vit", "num_experts": 6}),
     ] {
         assert!(VitConfig::of(&wrong).is_err(), "{wrong}");
     }

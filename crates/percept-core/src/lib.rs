@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cloud;
+pub mod coco;
 pub mod detect;
 mod error;
 mod image;
@@ -16,6 +17,7 @@ mod runtime;
 pub mod segment;
 mod spec;
 mod task;
+mod tiling;
 pub mod transcribe;
 mod transform;
 pub mod write;
@@ -25,3 +27,4 @@ pub use model::{Arch, Load, Model, Predicted, RawTensor, RawValues, Timings};
 pub use runtime::{Device, Precision, Runtime};
 pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
 pub use task::{Detect, Pose, Prediction, Register, Segment, Task, Transcribe};
+pub use tiling::{Span, Tiling};

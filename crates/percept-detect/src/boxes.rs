@@ -1,28 +1,8 @@
 //! Boxes as networks compute with them: centre x, centre y, width and height, each as a part of the canvas.
 
 use percept_backbone::{
-    Activation, Linear, MultiScaleAttention, MultiScaleShape, Offsets, PointSampling, Result, Tensor,
-    Weights, WeightsError,
+    MultiScaleAttention, MultiScaleShape, Offsets, PointSampling, Result, Tensor, Weights, WeightsError,
 };
-
-/// Three matrices from a query to four numbers (`MLPPredictionHead`).
-#[derive(Debug)]
-pub(crate) struct BoxHead([Linear; 3]);
-
-impl BoxHead {
-    /// Loads `layers.0` to `layers.2`.
-    pub(crate) fn load(weights: &Weights, dim: usize) -> Result<Self, WeightsError> {
-        let layer = |index: usize, output| Linear::load(&weights.at(format!("layers.{index}")), dim, output);
-        Ok(Self([layer(0, dim)?, layer(1, dim)?, layer(2, 4)?]))
-    }
-
-    /// `[.., dim]` to `[.., 4]`.
-    pub(crate) fn forward(&self, states: &Tensor) -> Result<Tensor> {
-        let [first, second, third] = &self.0;
-        let inner = first.forward_activated(states, Activation::Relu)?;
-        third.forward(&second.forward_activated(&inner, Activation::Relu)?)
-    }
-}
 
 /// An attention whose offsets are in halves of the boxes of queries, shared among its points.
 pub(crate) fn attention_in_boxes(

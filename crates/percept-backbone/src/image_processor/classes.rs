@@ -19,6 +19,7 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Mask2Former" | "MaskFormer" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false, "size_divisor": 32,
         }),
+        "RTDetr" => json!({"size": [640, 640], "do_normalize": false}),
         "Segformer" => json!({"size": [512, 512]}),
         "ViT" => json!({"size": [224, 224], "image_mean": HALF, "image_std": HALF}),
         "CLIP" => json!({
@@ -30,8 +31,14 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
             "size": [384, 384], "resample": 3, "image_mean": HALF, "image_std": HALF,
             "ensure_multiple_of": 1, "keep_aspect_ratio": false,
         }),
-        "Detr" | "ConditionalDetr" | "DeformableDetr" | "GroundingDino" | "Yolos" => json!({
+        "Detr" | "ConditionalDetr" | "DeformableDetr" | "GroundingDino" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
+        }),
+        // What it does to a crop; who cuts the crops from the picture knows their size.
+        "VitPose" => json!({"do_resize": false}),
+        "Yolos" => json!({
+            "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
+            "rounds_sizes_down_to": 16,
         }),
         "RfDetr" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,

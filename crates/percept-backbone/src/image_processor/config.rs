@@ -3,9 +3,26 @@
 use percept_core::LocalModel;
 use serde_json::Value;
 
-use super::size_rule::{Aspect, SizeRule};
+use super::size_rule::{Aspect, Multiple, SizeRule};
 use super::{Crop, ImageProcessor, Pad, Padding, Resample, Resizing, classes};
 use crate::{Filter, WeightsError};
+
+/// What a snapshot says of its image processor: `preprocessor_config.json`, or the part of `processor_config.json`;
+/// null where it has neither.
+///
+/// # Errors
+/// If the file is no JSON.
+pub fn settings(local: &LocalModel) -> Result<Value, WeightsError> {
+    let read = |name: &str| {
+        let Some(path) = local.find(name) else { return Ok(Value::Null) };
+        let bytes = std::fs::read(path).map_err(WeightsError::Io)?;
+        serde_json::from_slice(&bytes).map_err(|error| WeightsError::Format(format!("{name}: {error}")))
+    };
+    read("preprocessor_config.json").and_then(|config| match config {
+        Value::Null => Ok(read("processor_config.json")?["image_processor"].take()),
+        config => Ok(config),
+    })
+}
 
 /// What a file says, over what its class has without it. A null is as good as nothing.
 struct Settings<'a> {
@@ -20,15 +37,7 @@ impl ImageProcessor {
     /// # Errors
     /// If the file is no JSON, or as [`Self::of`].
     pub fn open(local: &LocalModel, class: &str) -> percept_core::Result<Self> {
-        let read = |name: &str| {
-            let Some(path) = local.find(name) else { return Ok(Value::Null) };
-            let bytes = std::fs::read(path).map_err(WeightsError::Io)?;
-            serde_json::from_slice(&bytes).map_err(|error| WeightsError::Format(format!("{name}: {error}")))
-        };
-        let config = read("preprocessor_config.json").and_then(|config| match config {
-            Value::Null => Ok(read("processor_config.json")?["image_processor"].take()),
-            config => Ok(config),
-        });
+        let config = settings(local);
         config.and_then(|config| Self::of(&config, class)).map_err(|error| error.of(&local.id))
     }
 
@@ -115,7 +124,13 @@ impl Settings<'_> {
         let longest = edge("longest_edge").or(side(self.get("max_size")));
         let multiple = self.count("size_divisor")?.unwrap_or(1);
         Ok(match (shortest, longest) {
-            (Some(shortest), Some(longest)) => SizeRule::Edges { shortest, longest, multiple },
+            (Some(shortest), Some(longest)) => {
+                let multiple = match self.count("rounds_sizes_down_to")? {
+                    Some(down) => Multiple::Down(down),
+                    None => Multiple::Up(multiple),
+                };
+                SizeRule::Edges { shortest, longest, multiple }
+            }
             (Some(shortest), None) => SizeRule::Shortest(shortest),
             (None, Some(longest)) if size.is_object() && exact(size).is_none() => SizeRule::Longest(longest),
             _ => match (exact(size), edge("max_width").zip(edge("max_height"))) {

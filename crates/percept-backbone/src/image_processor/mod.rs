@@ -15,6 +15,7 @@ mod resample;
 mod size_rule;
 
 pub use canvas::Canvas;
+pub use config::settings;
 pub use resample::Resample;
 
 use percept_core::segment::Image;

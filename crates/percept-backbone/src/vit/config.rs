@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::names::VitNames;
 use crate::activation::Activation;
+use crate::mlp::Experts;
 use crate::weights::WeightsError;
 
 /// What differs between Vision Transformers in numbers. It has no default: each of them changes
@@ -34,6 +35,8 @@ pub struct VitConfig {
     pub distilled: bool,
     /// Register tokens, which have no position (Darcet et al. 2024, arXiv 2309.16588).
     pub registers: usize,
+    /// Tokens behind those of the patches, with positions (YOLOS's detection tokens).
+    pub trailing: usize,
     /// How positions are brought to another image size.
     pub resampling: Resampling,
     /// What the last norm is for.
@@ -42,6 +45,8 @@ pub struct VitConfig {
     pub windows: Option<Windows>,
     /// Whether attention knows relative positions (SAM).
     pub relative_positions: bool,
+    /// Of the MLPs (ViTPose++); all are wanted unless the caller says otherwise.
+    pub experts: Option<Experts>,
 }
 
 /// Layers whose attention stays in windows.
@@ -126,9 +131,17 @@ impl VitConfig {
         if number("num_channels", 3)? != 3 {
             return Err(wrong("images have three channels".into()));
         }
-        if number("num_experts", 1)? != 1 {
-            return Err(wrong("layers with several experts are not supported".into()));
-        }
+        let experts = match number("num_experts", 1)? {
+            1 => None,
+            0 => return Err(wrong("`num_experts` is 0".into())),
+            _ if kind != "vitpose_backbone" => {
+                return Err(wrong(format!("`num_experts` of a `{kind}` is not supported")));
+            }
+            count => {
+                let features = number("part_features", 256)?;
+                Some(Experts { count, features, wanted: (0..count).collect() })
+            }
+        };
         let config = Self {
             dim,
             depth: number("num_hidden_layers", base.config.depth)?,
@@ -142,11 +155,16 @@ impl VitConfig {
                 "dinov2_with_registers" | "eomt" => number("num_register_tokens", 4)?,
                 _ => 0,
             },
+            trailing: match kind {
+                "yolos" => number("num_detection_tokens", 100)?,
+                _ => 0,
+            },
             windows: windows(config, base.config.windows)?,
             relative_positions: match kind {
                 "sam_vision_model" => config["use_rel_pos"].as_bool().unwrap_or(true),
                 _ => false,
             },
+            experts,
             ..base.config
         };
         Ok((config, if gated { names.gated() } else { names }))
@@ -174,10 +192,12 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         class_token: ClassToken::First,
         distilled: false,
         registers: 0,
+        trailing: 0,
         resampling: Resampling::Bicubic,
         final_norm: FinalNorm::Tokens,
         windows: None,
         relative_positions: false,
+        experts: None,
     };
     let plain = |config: VitConfig| Base { dim: config.dim, hidden_is_ratio: false, config };
     let ratio = |config: VitConfig| Base { hidden_is_ratio: true, ..plain(config) };
@@ -212,6 +232,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let image = [256, 192];
             (VitNames::VITPOSE, ratio(VitConfig { padding: 2, image, class_token, ..vit }))
         }
+        "yolos" => (VitNames::YOLOS, plain(VitConfig { image: [512, 864], ..vit })),
         "sam_vision_model" => {
             let windows = Some(Windows { side: 14, global: vec![2, 5, 8, 11] });
             let (class_token, final_norm) = (ClassToken::Absent, FinalNorm::Absent);

@@ -9,7 +9,8 @@ use percept_core::Precision;
 
 use super::config::Shape;
 use super::encoder::NAMES;
-use crate::boxes::{BoxHead, attention_in_boxes, best_rows, encode_boxes, logit, rows_of, sigmoid};
+use crate::boxes::{attention_in_boxes, best_rows, encode_boxes, logit, rows_of, sigmoid};
+use crate::heads::MlpHead;
 
 /// Width and height of the box that stands at every pixel of the finest map; twice as much at each level behind it.
 const PROPOSAL: f32 = 0.05;
@@ -18,14 +19,14 @@ const PROPOSAL: f32 = 0.05;
 pub(super) struct Decoder {
     proposal: Linear,
     proposal_norm: LayerNorm,
-    proposal_boxes: BoxHead,
+    proposal_boxes: MlpHead,
     /// What queries are at first: `[1, queries, dim]`.
     first: Tensor,
     marks: [Linear; 2],
     layers: Vec<Layer>,
     norm: LayerNorm,
     /// One for all layers, or one a layer.
-    boxes: Vec<BoxHead>,
+    boxes: Vec<MlpHead>,
     queries: usize,
     precision: Precision,
 }
@@ -75,7 +76,7 @@ impl Decoder {
         Ok(Self {
             proposal: Linear::load(&model.at("enc_output"), dim, dim)?,
             proposal_norm: LayerNorm::load(&model.at("enc_output_norm"), dim, eps)?,
-            proposal_boxes: BoxHead::load(&model.at("encoder_output_bbox_embed"), dim)?,
+            proposal_boxes: MlpHead::load(&model.at("encoder_output_bbox_embed"), [dim; 3], 4)?,
             first: model
                 .get("query_position_embeddings.weight", &[queries, dim])?
                 .unsqueeze(0)
@@ -83,7 +84,7 @@ impl Decoder {
             marks: [Linear::load(&marks.at("0"), 2 * dim, dim)?, Linear::load(&marks.at("1"), dim, dim)?],
             layers: (0..shape.decoder_layers).map(layer).collect::<Result<_, _>>()?,
             norm: LayerNorm::load(&decoder.at("layer_norm"), dim, eps)?,
-            boxes: heads.map(|(_, head)| BoxHead::load(&head, dim)).collect::<Result<_, _>>()?,
+            boxes: heads.map(|(_, head)| MlpHead::load(&head, [dim; 3], 4)).collect::<Result<_, _>>()?,
             queries,
             precision: weights.precision(),
         })

@@ -6,7 +6,8 @@ use percept_backbone::{
 };
 
 use super::config::{EPS, Shape};
-use crate::boxes::{BoxHead, attention_in_boxes, best_rows, encode_boxes, refine, rows_of};
+use crate::boxes::{attention_in_boxes, best_rows, encode_boxes, refine, rows_of};
+use crate::heads::MlpHead;
 
 /// Width and height of the box that stands at every pixel.
 const PROPOSAL: f32 = 0.05;
@@ -19,7 +20,7 @@ pub(super) struct Decoder {
     proposal: Linear,
     proposal_norm: LayerNorm,
     proposal_classes: Linear,
-    proposal_boxes: BoxHead,
+    proposal_boxes: MlpHead,
     /// What queries are at first, and how the boxes that they get are moved: `[1, queries, dim]` and `[1, queries, 4]`.
     first: Tensor,
     moved: Tensor,
@@ -56,7 +57,7 @@ impl Decoder {
             proposal: Linear::load(&transformer.at("enc_output.0"), dim, dim)?,
             proposal_norm: LayerNorm::load(&transformer.at("enc_output_norm.0"), dim, EPS)?,
             proposal_classes: Linear::load(&transformer.at("enc_out_class_embed.0"), dim, classes)?,
-            proposal_boxes: BoxHead::load(&transformer.at("enc_out_bbox_embed.0"), dim)?,
+            proposal_boxes: MlpHead::load(&transformer.at("enc_out_bbox_embed.0"), [dim; 3], 4)?,
             first: embedding("query_feat.weight", dim)?,
             moved: embedding("refpoint_embed.weight", 4)?,
             marks: [Linear::load(&marks.at("0"), 2 * dim, dim)?, Linear::load(&marks.at("1"), dim, dim)?],

@@ -8,8 +8,9 @@ use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::masks::MaskHead;
 use super::projector::Projector;
-use crate::boxes::{BoxHead, refine};
+use crate::boxes::refine;
 use crate::detector::Network;
+use crate::heads::MlpHead;
 use crate::scores::{Outputs, Scores};
 
 /// RF-DETR from pixels to boxes.
@@ -19,7 +20,7 @@ pub(super) struct RfDetr {
     projector: Projector,
     pub(super) decoder: Decoder,
     classes: Linear,
-    boxes: BoxHead,
+    boxes: MlpHead,
     masks: Option<MaskHead>,
 }
 
@@ -37,7 +38,7 @@ impl Network for RfDetr {
             projector: Projector::load(&backbone.at("projector"), input, &shape)?,
             decoder: Decoder::load(weights, &shape, classes)?,
             classes: Linear::load(&weights.at("class_embed"), shape.dim, classes)?,
-            boxes: BoxHead::load(&weights.at("bbox_embed"), shape.dim)?,
+            boxes: MlpHead::load(&weights.at("bbox_embed"), [shape.dim; 3], 4)?,
             masks: masks.has("bias").then(|| MaskHead::load(&masks, &shape)).transpose()?,
         })
     }

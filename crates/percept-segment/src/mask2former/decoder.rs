@@ -1,6 +1,7 @@
 //! Queries that look at the pixel decoder's maps in turn, each where its mask is so far
 //! (`Mask2FormerTransformerModule`).
 
+use percept_backbone::sine_positions;
 use percept_backbone::{
     Activation, Alignment, AttentionNames, Conv2d, ConvShape, DType, Filter, LayerNorm, Linear, Mlp, Result,
     SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, products, projections_apart, resize,
@@ -10,7 +11,6 @@ use percept_core::Precision;
 
 use super::config::{EPS, LEVELS, Shape};
 use super::pixel_decoder::Features;
-use super::positions::sine;
 
 /// What is added to the score of a pixel that lies outside of a query's mask.
 const UNSEEN: f64 = -1e9;
@@ -111,7 +111,11 @@ impl Decoder {
         let values = projected.flatten_from(2)?.transpose(1, 2)?.broadcast_add(&self.levels.get(index)?)?;
         // Masks are sums over these features, so it is the same whether they or the masks are made smaller.
         let masks = by_pixel(&resize(masks, [rows, columns], Filter::Bilinear, Alignment::Edges)?)?;
-        Ok(Level { keys: values.broadcast_add(&sine([rows, columns], dim, map.device())?)?, values, masks })
+        Ok(Level {
+            keys: values.broadcast_add(&sine_positions([rows, columns], dim, map.device())?)?,
+            values,
+            masks,
+        })
     }
 
     /// By what the features of a mask are multiplied: `[batch, queries, mask features]`.

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use percept_core::coco::NO_CLASS;
 use percept_core::transcribe::Transcript;
 use percept_core::{Error, Result};
 use percept_flow::Record;
 use percept_media::draw;
-use percept_segment::format::{NO_CLASS, SegmentRecord};
+use percept_segment::format::SegmentRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::speech::Speech;
 use super::thumbnail::{Thumbnail, color};
 use super::{link, summary};
-use crate::{collect, segment, transcribe};
+use crate::{collect, transcribe};
 
 /// Instances that a card knows.
 const MOST_INSTANCES: usize = 200;
@@ -126,7 +127,7 @@ impl Item {
         match record.identity.task.as_str() {
             "segment" => item.picture(record, &path, parsed(result)),
             "transcribe" => item.recording(record, parsed(result)),
-            _ if segment::is_picture(&path) => item.picture(record, &path, None),
+            _ if crate::picture::is_picture(&path) => item.picture(record, &path, None),
             _ => item.sound = transcribe::is_recording(&path),
         }
         item
