@@ -8,11 +8,18 @@ use percept_core::pose::KeypointScheme;
 
 /// A decoder. Both make a map of a quarter of the picture's size where a patch has 16 pixels.
 #[derive(Debug)]
-pub(super) enum Head {
-    /// ReLU, bilinear growth by a factor, and one convolution.
-    Simple { factor: f64, heatmaps: Conv2d },
-    /// Two transposed convolutions, each with batch normalisation and ReLU, and a convolution of single places.
-    Classic { grow: [Conv2d; 2], heatmaps: Conv2d },
+pub(super) struct Head {
+    growth: Growth,
+    heatmaps: Conv2d,
+}
+
+/// How maps grow before the last convolution.
+#[derive(Debug)]
+enum Growth {
+    /// The simple decoder: ReLU, and bilinear by a factor.
+    Bilinear(f64),
+    /// The classic decoder: transposed convolutions, each with batch normalisation and ReLU.
+    Learned(Vec<Conv2d>),
 }
 
 impl Head {
@@ -26,7 +33,8 @@ impl Head {
         let last = weights.at("conv");
         if let Some(factor) = factor {
             let shape = ConvShape { padding: [1; 2], ..ConvShape::square(keypoints, dim, 3) };
-            return Ok(Self::Simple { factor: factor as f64, heatmaps: Conv2d::load(&last, shape)? });
+            let growth = Growth::Bilinear(factor as f64);
+            return Ok(Self { growth, heatmaps: Conv2d::load(&last, shape)? });
         }
         // 256 in all published checkpoints.
         let filters = |name: &str| weights.shape(name).and_then(|shape| shape.get(1)).copied().unwrap_or(256);
@@ -42,21 +50,21 @@ impl Head {
             Conv2d::load_transposed_folded(&weights.at(format!("deconv{}", index + 1)), shape, &norm)
         };
         let shape = ConvShape::square(keypoints, channels[2], 1);
-        Ok(Self::Classic { grow: [grow(0)?, grow(1)?], heatmaps: Conv2d::load(&last, shape)? })
+        let growth = Growth::Learned(vec![grow(0)?, grow(1)?]);
+        Ok(Self { growth, heatmaps: Conv2d::load(&last, shape)? })
     }
 
     /// `[batch, dim, rows, columns]` to `[batch, keypoints, rows, columns]` of the larger map.
     pub(super) fn forward(&self, states: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Simple { factor, heatmaps } => {
-                let states = Activation::Relu.forward(states)?;
-                heatmaps.forward(&resize_by(&states, [*factor; 2], Filter::Bilinear)?)
+        let grown = match &self.growth {
+            Growth::Bilinear(factor) => {
+                resize_by(&Activation::Relu.forward(states)?, [*factor; 2], Filter::Bilinear)?
             }
-            Self::Classic { grow: [first, second], heatmaps } => {
-                let states = first.forward_activated(states, Activation::Relu)?;
-                heatmaps.forward(&second.forward_activated(&states, Activation::Relu)?)
-            }
-        }
+            Growth::Learned(layers) => layers.iter().try_fold(states.clone(), |states, layer| {
+                layer.forward_activated(&states, Activation::Relu)
+            })?,
+        };
+        self.heatmaps.forward(&grown)
     }
 }
 

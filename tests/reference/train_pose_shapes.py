@@ -1,0 +1,204 @@
+"""Trains the ViTPose that finds the keypoints of drawn stick figures, from nothing, on the CPU, and measures it.
+
+    OMP_NUM_THREADS=1 python tests/reference/train_pose_shapes.py            # writes tests/models/shapes-pose/
+    python tests/reference/train_pose_shapes.py --measure                    # errors of the snapshot that is there
+    python tests/reference/train_pose_shapes.py --golden                     # writes tests/golden/figures/
+
+Published ViTPoses differ in sizes only. The golden folder has pictures with boxes and the true keypoints (from the
+drawing, not from a model), and each mirrored.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
+
+from figures import FLIP_PAIRS, NAMES, Figure, mirrored, random_figure, render
+from shapes_pool import start_weights
+
+TESTS = Path(__file__).resolve().parents[1]
+MODEL, GOLDEN = TESTS / "models" / "shapes-pose", TESTS / "golden" / "figures"
+HEIGHT, WIDTH, PATCH = 128, 96, 8
+MAP = (64, 48)
+SIGMA = 1.5  # of the peaks, in places of the map
+BATCH = 24
+
+
+def configuration() -> VitPoseConfig:
+    backbone = VitPoseBackboneConfig(
+        image_size=[HEIGHT, WIDTH],
+        patch_size=[PATCH, PATCH],
+        hidden_size=64,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        mlp_ratio=4,
+        out_indices=[6],
+    )
+    return VitPoseConfig(
+        backbone_config=backbone,
+        use_simple_decoder=True,
+        scale_factor=4,
+        id2label=dict(enumerate(NAMES)),
+        label2id={name: index for index, name in enumerate(NAMES)},
+    )
+
+
+def sample(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A crop as the image processor cuts it, drawn as it is: u8 `[3, HEIGHT, WIDTH]`, places in the map, and which are
+    to be seen."""
+    figure = random_figure(random)
+    left, top, right, bottom = figure.box()
+    width, height = right - left, bottom - top
+    width = max(width, height * WIDTH / HEIGHT) * 1.25 * random.uniform(0.92, 1.08)
+    height = width * HEIGHT / WIDTH
+    centre = np.array([left + right, top + bottom]) / 2 + random.normal(0, 0.02, 2) * (width, height)
+    # The first and the last pixel's centres lie on the edges of the crop (unbiased data processing).
+    scale = (WIDTH - 1) / width
+    figure = figure.moved(scale, 0.5 - (centre - np.array([width, height]) / 2) * scale)
+    others = []
+    if random.random() < 0.3:
+        # Somebody else, most of whom is not in the crop.
+        side = random.choice([-1, 1])
+        other = random_figure(random).moved(scale * random.uniform(0.7, 1.2), np.zeros(2))
+        others.append(other.moved(1.0, np.array([WIDTH / 2 + side * random.uniform(0.62, 0.8) * WIDTH, HEIGHT / 3])))
+    picture = np.asarray(render([*others, figure], WIDTH, HEIGHT, random))
+    places = (figure.points - 0.5) * (np.array(MAP[::-1]) - 1) / (np.array([WIDTH, HEIGHT]) - 1)
+    return picture.transpose(2, 0, 1), places, figure.visible
+
+
+def load_batch(random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    pictures, places, visible = (np.stack(part) for part in zip(*(sample(random) for _ in range(BATCH))))
+    y, x = np.mgrid[: MAP[0], : MAP[1]]
+    distance = (x - places[..., 0, None, None]) ** 2 + (y - places[..., 1, None, None]) ** 2
+    truth = np.exp(-distance / 2 / SIGMA**2) * visible[..., None, None]
+    return torch.from_numpy(pictures), torch.from_numpy(truth.astype(np.float32))
+
+
+def vary_light(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """u8 to f32 0 to 1: brightness and contrast changed. No negatives: a face is light."""
+    contrast, light = (torch.rand(len(pictures), 1, 1, 1, generator=generator) - 0.5 for _ in range(2))
+    return ((pictures.float() / 255 - 0.5) * (1 + 0.4 * contrast) + 0.5 + 0.12 * light).clamp(0, 1)
+
+
+def train(rate: float, minutes: float, resume: bool) -> None:
+    torch.manual_seed(0)
+    random = np.random.default_rng(1 if resume else 0)
+    generator = torch.Generator().manual_seed(0)
+    model = load() if resume else VitPoseForPoseEstimation(configuration())
+    if not resume:
+        start_weights(model)
+        torch.nn.init.normal_(model.backbone.embeddings.position_embeddings, std=0.1)
+    model.train()
+    print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)
+    processor = VitPoseImageProcessor(size={"height": HEIGHT, "width": WIDTH})
+    mean, deviation = (torch.tensor(value).view(1, 3, 1, 1) for value in (processor.image_mean, processor.image_std))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
+    started, step, shown = time.monotonic(), 0, 0
+    while True:
+        done = (time.monotonic() - started) / 60 / minutes
+        now = rate * min((step + 1) / 100, 0.5 * (1 + np.cos(np.pi * min(done, 1))))
+        for group in optimizer.param_groups:
+            group["lr"] = now
+        pictures, truth = load_batch(random)
+        heatmaps = model((vary_light(pictures, generator) - mean) / deviation).heatmaps
+        # Peaks are a small part of a map: what lies on them weighs more.
+        loss = ((heatmaps - truth) ** 2 * (1 + 9 * truth)).sum((2, 3)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step % 20 == 0:
+            print(f"{step} {time.monotonic() - started:.0f} s loss {loss.item():.3f}", flush=True)
+        step += 1
+        if done * minutes > shown + 3 or done >= 1:
+            shown = done * minutes
+            model.eval().save_pretrained(MODEL)
+            processor.save_pretrained(MODEL)
+            print(f"{step} within 2 % of the height: {measure(24):.4f}", flush=True)
+            model.train()
+        if done >= 1:
+            break
+
+
+def scene(seed: int) -> tuple[np.ndarray, list[Figure]]:
+    """A held-out picture of one or two figures, of any size and shape."""
+    random = np.random.default_rng(1_000_000 + seed)
+    width, height = (int(size) for size in random.integers(90, 170, 2))
+    figures = []
+    for index in range(count := int(random.integers(1, 3)) if width > 120 else 1):
+        figure = random_figure(random)
+        left, top, right, bottom = figure.box()
+        scale = random.uniform(0.75, 0.95) * min(width / count / (right - left), height / (bottom - top))
+        middle = np.array([(index + 0.5) * width / count, height / 2])
+        figures.append(figure.moved(scale, middle - scale * np.array([left + right, top + bottom]) / 2))
+    return np.asarray(render(figures, width, height, random)), figures
+
+
+@torch.no_grad()
+def find(picture: np.ndarray, boxes: list[np.ndarray], processor, model) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Keypoints and scores as transformers finds them, on the axes of figures.py."""
+    boxes = [[[left, top, right - left, bottom - top] for left, top, right, bottom in boxes]]
+    outputs = model(**processor(picture, boxes=boxes, return_tensors="pt"))
+    results = processor.post_process_pose_estimation(outputs, boxes=boxes)[0]
+    return [(result["keypoints"].numpy() + 0.5, result["scores"].numpy()) for result in results]
+
+
+def measure(count: int, report: bool = False) -> float:
+    """The part of visible keypoints that are within 2 % of their figure's height."""
+    processor, model = VitPoseImageProcessor.from_pretrained(MODEL), load()
+    near, scores, unseen, swapped = [], [], [], []
+    for seed in range(count):
+        picture, figures = scene(seed)
+        for figure, (points, score) in zip(figures, find(picture, [f.box() for f in figures], processor, model)):
+            left, top, right, bottom = figure.box()
+            off = np.linalg.norm(points - figure.points, axis=1) / (bottom - top)
+            near += (off[figure.visible] < 0.02).tolist()
+            scores += score[figure.visible].tolist()
+            unseen += score[~figure.visible].tolist()
+            for a, b in FLIP_PAIRS[2:]:
+                own = np.linalg.norm(points[a] - figure.points[a]) + np.linalg.norm(points[b] - figure.points[b])
+                other = np.linalg.norm(points[a] - figure.points[b]) + np.linalg.norm(points[b] - figure.points[a])
+                swapped.append(other < own)
+    if report:
+        print(f"scores: a hundredth below {np.quantile(scores, 0.01):.2f}; of what is not there 99 % below {np.quantile(unseen, 0.99):.2f}")
+        print(f"left taken for right: {np.mean(swapped):.4f} of {len(swapped)} pairs")
+    return float(np.mean(near))
+
+
+def golden() -> None:
+    tensors = {}
+    for index, seed in enumerate((3, 8, 11, 14)):
+        picture, figures = scene(seed)
+        width = picture.shape[1]
+        for name, flipped in ((str(index), False), (f"{index}.mirrored", True)):
+            shown = [mirrored(figure, width) for figure in figures] if flipped else figures
+            tensors[f"picture.{name}"] = torch.from_numpy(picture[:, ::-1].copy() if flipped else picture.copy())
+            tensors[f"boxes.{name}"] = torch.tensor(np.stack([figure.box() for figure in shown])).float()
+            tensors[f"keypoints.{name}"] = torch.tensor(np.stack([figure.points for figure in shown])).float()
+            tensors[f"visible.{name}"] = torch.tensor(np.stack([figure.visible for figure in shown])).to(torch.uint8)
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in tensors.items()}, GOLDEN / "fixture.safetensors")
+
+
+def load() -> VitPoseForPoseEstimation:
+    return VitPoseForPoseEstimation.from_pretrained(MODEL).eval()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--golden", action="store_true")
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--minutes", type=float, default=35, help="of the clock, where the rate reaches zero")
+    parser.add_argument("--resume", action="store_true", help="go on from the snapshot")
+    arguments = parser.parse_args()
+    if arguments.golden:
+        golden()
+    elif arguments.measure:
+        print(f"within 2 % of the height: {measure(120, report=True):.4f}")
+    else:
+        train(arguments.rate, arguments.minutes, arguments.resume)
