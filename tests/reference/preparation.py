@@ -27,6 +27,7 @@ from transformers import (
     SamImageProcessor,
     SegformerImageProcessor,
     ViTImageProcessor,
+    YolosImageProcessor,
 )
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -41,6 +42,7 @@ CLASSES = [
     SamImageProcessor,
     SegformerImageProcessor,
     ViTImageProcessor,
+    YolosImageProcessor,
 ]
 BOX, HAMMING = 4, 5
 
@@ -84,6 +86,7 @@ def cases() -> dict[str, tuple[type, dict, str]]:
     found["sam2"] = (Sam2ImageProcessor, {"size": {"height": 33, "width": 33}}, "wide")
     found["eomt-square"] = (EomtImageProcessor, {"size": {"shortest_edge": 13}, "do_split_image": True}, "flat")
     found["detr"] = (DetrImageProcessor, edges, "high")
+    found["yolos"] = (YolosImageProcessor, {"size": {"shortest_edge": 40, "longest_edge": 57}}, "wide")
     # A canvas larger than the picture: an odd number of pixels is missing in one direction only.
     found["clip-border"] = (
         CLIPImageProcessor,
@@ -116,6 +119,7 @@ def sizes() -> list[dict]:
     rules = [
         (Mask2FormerImageProcessor, {}),
         (DetrImageProcessor, {}),
+        (YolosImageProcessor, {}),
         (CLIPImageProcessor, {"do_center_crop": False}),
         (SamImageProcessor, {"do_pad": False}),
         (EomtImageProcessor, {}),

@@ -22,17 +22,17 @@ from shapes_pool import start_weights
 
 TESTS = Path(__file__).resolve().parents[1]
 MODEL, GOLDEN = TESTS / "models" / "shapes-pose", TESTS / "golden" / "figures"
-HEIGHT, WIDTH, PATCH = 128, 96, 8
-MAP = (64, 48)
+HEIGHT, WIDTH, PATCH = 128, 96, 16
+MAP = (32, 24)
 SIGMA = 1.5  # of the peaks, in places of the map
-BATCH = 24
+BATCH = 32
 
 
 def configuration() -> VitPoseConfig:
     backbone = VitPoseBackboneConfig(
         image_size=[HEIGHT, WIDTH],
         patch_size=[PATCH, PATCH],
-        hidden_size=64,
+        hidden_size=72,
         num_hidden_layers=6,
         num_attention_heads=4,
         mlp_ratio=4,

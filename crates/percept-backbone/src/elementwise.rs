@@ -30,3 +30,8 @@ pub fn add_to_each(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         Ok((out, (*shape).into()))
     })
 }
+
+/// The logistic function of every element.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    candle_nn::ops::sigmoid(x)
+}

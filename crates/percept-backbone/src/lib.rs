@@ -58,7 +58,7 @@ pub use depthwise::Depthwise;
 pub use device::{
     both, compute_error, fastest_precision, for_layers, instruction_set, on_compute_threads, open_device,
 };
-pub use elementwise::add_to_each;
+pub use elementwise::{add_to_each, sigmoid};
 pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};

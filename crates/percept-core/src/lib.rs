@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cloud;
+pub mod coco;
 pub mod detect;
 mod error;
 mod image;

@@ -6,11 +6,16 @@
 
 mod chosen;
 mod detector;
+#[cfg(test)]
+mod golden;
+mod heads;
 mod scores;
+mod yolos;
 
 pub use chosen::Chosen;
 
 use percept_core::{Arch, Detect};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Detect>] = &[];
+pub const ARCHS: &[Arch<Detect>] =
+    &[Arch { name: "yolos", identifiers: &["YolosForObjectDetection", "yolos"], load: yolos::load }];

@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
     use crate::format::golden::cases;
-    use crate::format::{Counts, Rle};
+    use percept_core::coco::{Counts, Rle};
 
     fn counts(mask: &Mask) -> Vec<u32> {
         match Rle::uncompressed(mask).counts {

@@ -3,7 +3,7 @@
 use percept_core::LocalModel;
 use serde_json::Value;
 
-use super::size_rule::{Aspect, SizeRule};
+use super::size_rule::{Aspect, Multiple, SizeRule};
 use super::{Crop, ImageProcessor, Pad, Padding, Resample, classes};
 use crate::WeightsError;
 
@@ -109,7 +109,13 @@ impl Settings<'_> {
         let longest = edge("longest_edge").or(side(self.get("max_size")));
         let multiple = self.count("size_divisor")?.unwrap_or(1);
         Ok(match (shortest, longest) {
-            (Some(shortest), Some(longest)) => SizeRule::Edges { shortest, longest, multiple },
+            (Some(shortest), Some(longest)) => {
+                let multiple = match self.count("rounds_sizes_down_to")? {
+                    Some(down) => Multiple::Down(down),
+                    None => Multiple::Up(multiple),
+                };
+                SizeRule::Edges { shortest, longest, multiple }
+            }
             (Some(shortest), None) => SizeRule::Shortest(shortest),
             (None, Some(longest)) if size.is_object() && exact(size).is_none() => SizeRule::Longest(longest),
             _ => match (exact(size), edge("max_width").zip(edge("max_height"))) {

@@ -9,14 +9,23 @@ pub(super) enum SizeRule {
     /// The shorter edge becomes this, the other one follows.
     Shortest(u32),
     /// The same, unless the longer edge would become longer than the second (`get_size_with_aspect_ratio`). Both
-    /// edges are then rounded up to a multiple of the third (Mask2Former); 1 elsewhere.
-    Edges { shortest: u32, longest: u32, multiple: u32 },
+    /// edges are then rounded to a multiple.
+    Edges { shortest: u32, longest: u32, multiple: Multiple },
     /// The longer edge becomes this (SAM).
     Longest(u32),
     /// As large as fits.
     Within { width: u32, height: u32 },
     /// Near a size, but a multiple of something (DPT).
     Near { width: u32, height: u32, aspect: Aspect, multiple: u32 },
+}
+
+/// What both edges are made a multiple of; of 1 where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Multiple {
+    /// The next larger one (Mask2Former).
+    Up(u32),
+    /// The next smaller one (YOLOS).
+    Down(u32),
 }
 
 /// What becomes of the ratio of the edges.
@@ -39,8 +48,11 @@ impl SizeRule {
             }
             Self::Edges { shortest, longest, multiple } => {
                 let (width, height) = edges((width, height), shortest, longest);
-                let up = |size: u32| size.div_ceil(multiple).saturating_mul(multiple);
-                (up(width), up(height))
+                let rounded = |size: u32| match multiple {
+                    Multiple::Up(of) => size.div_ceil(of).saturating_mul(of),
+                    Multiple::Down(of) => size / of * of,
+                };
+                (rounded(width), rounded(height))
             }
             Self::Longest(size) => {
                 let scale = f64::from(size) / w.max(h);

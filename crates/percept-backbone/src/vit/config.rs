@@ -35,6 +35,8 @@ pub struct VitConfig {
     pub distilled: bool,
     /// Register tokens, which have no position (Darcet et al. 2024, arXiv 2309.16588).
     pub registers: usize,
+    /// Tokens behind those of the patches, with positions (YOLOS's detection tokens).
+    pub trailing: usize,
     /// How positions are brought to another image size.
     pub resampling: Resampling,
     /// What the last norm is for.
@@ -153,6 +155,10 @@ impl VitConfig {
                 "dinov2_with_registers" | "eomt" => number("num_register_tokens", 4)?,
                 _ => 0,
             },
+            trailing: match kind {
+                "yolos" => number("num_detection_tokens", 100)?,
+                _ => 0,
+            },
             windows: windows(config, base.config.windows)?,
             relative_positions: match kind {
                 "sam_vision_model" => config["use_rel_pos"].as_bool().unwrap_or(true),
@@ -186,6 +192,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         class_token: ClassToken::First,
         distilled: false,
         registers: 0,
+        trailing: 0,
         resampling: Resampling::Bicubic,
         final_norm: FinalNorm::Tokens,
         windows: None,
@@ -221,6 +228,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let image = [256, 192];
             (VitNames::VITPOSE, ratio(VitConfig { padding: 2, image, class_token, ..vit }))
         }
+        "yolos" => (VitNames::YOLOS, plain(VitConfig { image: [512, 864], ..vit })),
         "sam_vision_model" => {
             let windows = Some(Windows { side: 14, global: vec![2, 5, 8, 11] });
             let (class_token, final_norm) = (ClassToken::Absent, FinalNorm::Absent);

@@ -17,6 +17,8 @@ pub struct VitNames {
     pub distillation_token: &'static str,
     /// The register tokens, `[registers, dim]`.
     pub registers: &'static str,
+    /// The tokens behind those of the patches, `[trailing, dim]`.
+    pub trailing: &'static str,
     /// The norm between embedding and layers, where there is one.
     pub norm_before: Option<&'static str>,
     /// The list of layers.
@@ -54,6 +56,7 @@ impl VitNames {
         class_token: "embeddings.cls_token",
         distillation_token: "embeddings.distillation_token",
         registers: "embeddings.register_tokens",
+        trailing: "embeddings.detection_tokens",
         norm_before: None,
         layers: "encoder.layer",
         block: BlockNames {
@@ -91,6 +94,9 @@ impl VitNames {
         block: BlockNames { matrices: AttentionNames::PROJ, ..Self::DINOV2.block },
         ..Self::VIT
     };
+
+    /// `YolosModel`: ViT's own.
+    pub const YOLOS: Self = Self::VIT;
 
     /// `VitPoseBackbone`.
     pub const VITPOSE: Self =

@@ -22,6 +22,8 @@ pub struct Vit {
     positions: Positions,
     /// The tokens before those of the patches, with their positions: `[1, prefix, dim]`.
     prefix: Option<Tensor>,
+    /// The tokens behind them, with their positions: `[1, trailing, dim]`.
+    trailing: Option<Tensor>,
     norm_before: Option<LayerNorm>,
     blocks: Vec<Block>,
     norm_after: Option<LayerNorm>,
@@ -38,7 +40,7 @@ impl Vit {
         let &VitConfig { dim, heads, hidden, activation, eps, .. } = config;
         let patches = Patches::load(&weights.at(names.patches), dim, config.patch, config.padding)?;
         let grid = patches.grid(config.image);
-        let (prefix, positions) = load_tokens(weights, config, names, grid[0] * grid[1])?;
+        let Tokens { prefix, trailing, positions } = load_tokens(weights, config, names, grid[0] * grid[1])?;
         let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
         let shape = BlockShape { dim, heads, hidden, activation, eps };
         let layers = weights.at(names.layers);
@@ -58,6 +60,7 @@ impl Vit {
             patches,
             positions: Positions::new(positions, grid, config.resampling),
             prefix,
+            trailing,
             norm_before: names.norm_before.map(norm).transpose()?,
             blocks,
             norm_after: match config.final_norm {
@@ -140,9 +143,15 @@ impl Vit {
         let (batch, _, height, width) = pixel_values.dims4()?;
         let positions = self.positions.at(self.patches.grid([height, width]))?;
         let mut x = self.patches.forward(pixel_values, &positions)?;
-        if let Some(prefix) = &self.prefix {
-            let (_, count, dim) = prefix.dims3()?;
-            x = Tensor::cat(&[&prefix.broadcast_as((batch, count, dim))?, &x], 1)?;
+        let each = |tokens: &Tensor| {
+            let (_, count, dim) = tokens.dims3()?;
+            tokens.broadcast_as((batch, count, dim))
+        };
+        let before = self.prefix.as_ref().map(each).transpose()?;
+        let behind = self.trailing.as_ref().map(each).transpose()?;
+        if before.is_some() || behind.is_some() {
+            let all: Vec<&Tensor> = before.iter().chain([&x]).chain(&behind).collect();
+            x = Tensor::cat(&all, 1)?;
         }
         match &self.norm_before {
             Some(norm) => norm.forward(&x),
@@ -184,14 +193,23 @@ fn window_of(windows: Option<&Windows>, layer: usize) -> Option<usize> {
     windows.filter(|windows| !windows.global.contains(&layer)).map(|windows| windows.side)
 }
 
-/// The tokens before those of the patches, and the positions `[patches, dim]`.
+/// What tokens are made of besides pixels.
+struct Tokens {
+    /// `[1, prefix, dim]`.
+    prefix: Option<Tensor>,
+    /// `[1, trailing, dim]`.
+    trailing: Option<Tensor>,
+    /// Of the patches: `[patches, dim]`.
+    positions: Tensor,
+}
+
 fn load_tokens(
     weights: &Weights,
     config: &VitConfig,
     names: &VitNames,
     patches: usize,
-) -> Result<(Option<Tensor>, Tensor), WeightsError> {
-    let dim = config.dim;
+) -> Result<Tokens, WeightsError> {
+    let &VitConfig { dim, trailing, .. } = config;
     let mut tokens = Vec::new();
     if matches!(config.class_token, ClassToken::First | ClassToken::Unplaced) {
         tokens.push(vectors(weights, names.class_token, 1, dim)?);
@@ -201,19 +219,24 @@ fn load_tokens(
     }
     let lonely = usize::from(config.class_token == ClassToken::PositionOnly);
     let placed = if config.class_token == ClassToken::Unplaced { 0 } else { tokens.len() };
+    let first = placed + lonely;
     let all = match weights.has(names.positions) || config.final_norm != FinalNorm::Absent {
-        true => vectors(weights, names.positions, placed + lonely + patches, dim)?,
+        true => vectors(weights, names.positions, first + patches + trailing, dim)?,
         // A SAM may do with relative positions alone.
         false => weights.zeros(&[patches, dim])?,
     };
     if config.registers > 0 {
         tokens.push(vectors(weights, names.registers, config.registers, dim)?);
     }
+    let behind = match trailing {
+        0 => None,
+        count => Some(vectors(weights, names.trailing, count, dim)?),
+    };
     let mut place = || {
         for (index, token) in tokens.iter_mut().take(placed).enumerate() {
             *token = (&*token + all.narrow(0, index, 1)?)?;
         }
-        let mut positions = all.narrow(0, placed + lonely, patches)?.contiguous()?;
+        let mut positions = all.narrow(0, first, patches)?.contiguous()?;
         if lonely == 1 {
             positions = positions.broadcast_add(&all.narrow(0, placed, 1)?)?;
         }
@@ -221,7 +244,8 @@ fn load_tokens(
             true => None,
             false => Some(Tensor::cat(&tokens, 0)?.unsqueeze(0)?),
         };
-        Ok((prefix, positions))
+        let placed = |tokens: &Tensor| (tokens + all.narrow(0, first + patches, trailing)?)?.unsqueeze(0);
+        Ok(Tokens { prefix, trailing: behind.as_ref().map(placed).transpose()?, positions })
     };
     place().map_err(WeightsError::Engine)
 }

@@ -9,7 +9,7 @@ use crate::Result;
 
 /// A table of positions for a grid of patches.
 #[derive(Debug)]
-pub(super) struct Positions {
+pub struct Positions {
     /// `[rows * columns, dim]`.
     table: Tensor,
     grid: [usize; 2],
@@ -20,12 +20,12 @@ pub(super) struct Positions {
 
 impl Positions {
     /// From a table `[rows * columns, dim]`.
-    pub(super) fn new(table: Tensor, grid: [usize; 2], resampling: Resampling) -> Self {
+    pub fn new(table: Tensor, grid: [usize; 2], resampling: Resampling) -> Self {
         Self { table, grid, resampling, last: Mutex::new(None) }
     }
 
     /// The positions of a grid: `[rows * columns, dim]`.
-    pub(super) fn at(&self, grid: [usize; 2]) -> Result<Tensor> {
+    pub fn at(&self, grid: [usize; 2]) -> Result<Tensor> {
         if grid == self.grid {
             return Ok(self.table.clone());
         }

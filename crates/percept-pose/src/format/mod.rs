@@ -17,7 +17,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use coco::{Annotation, Category, Coco, CocoImage};
+pub use coco::push_coco;
 pub use csv::{CSV_HEADER, csv};
 pub use openpose::{OpenPose, Person, openpose};
 pub use record::{KeypointRecord, PoseEntry, PoseRecord};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use percept_core::coco::Coco;
 use percept_core::pose::{Keypoint, KeypointSet, Label, Pose, Poses};
 use serde_json::{Value, json};
 
@@ -27,18 +28,15 @@ fn poses(set: KeypointSet, label: Option<&str>) -> Poses {
 
 #[test]
 fn coco_counts_pixels_and_keypoints_from_one() {
-    let mut coco = Coco::new();
-    coco.push("a.png", &poses(KeypointSet::Coco, Some("boy")));
-    coco.push("empty.png", &Poses { poses: vec![], ..poses(KeypointSet::Coco, None) });
+    let mut coco = Coco::default();
+    push_coco(&mut coco, "a.png", &poses(KeypointSet::Coco, Some("boy")));
+    push_coco(&mut coco, "empty.png", &Poses { poses: vec![], ..poses(KeypointSet::Coco, None) });
     let file = serde_json::to_value(&coco).unwrap();
     let annotation = &file["annotations"][0];
     assert_eq!(annotation["keypoints"].as_array().unwrap().len(), 51);
-    assert_eq!(
-        annotation["keypoints"].as_array().unwrap()[9..15],
-        [3.0, 6.0, 2.0, 4.0, 8.0, 1.0].map(Value::from)
-    );
-    assert_eq!(annotation["bbox"], json!([1.0, 2.0, 10.5, 20.0]));
-    assert_eq!((&annotation["area"], &annotation["num_keypoints"]), (&json!(210.0), &json!(17)));
+    assert_eq!(annotation["keypoints"].as_array().unwrap()[9..15], [3, 6, 2, 4, 8, 1].map(Value::from));
+    assert_eq!(annotation["bbox"], json!([1, 2, 10.5, 20]));
+    assert_eq!((&annotation["area"], &annotation["num_keypoints"]), (&json!(210), &json!(17)));
     let category = &file["categories"][0];
     assert_eq!((&category["id"], &category["name"]), (&json!(1), &json!("person")));
     // As in COCO's own files.
@@ -52,8 +50,8 @@ fn coco_counts_pixels_and_keypoints_from_one() {
 #[test]
 fn files_of_several_runs_become_one() {
     let file = |name: &str, set, label| {
-        let mut coco = Coco::new();
-        coco.push(name, &poses(set, label));
+        let mut coco = Coco::default();
+        push_coco(&mut coco, name, &poses(set, label));
         coco
     };
     let mut all = file("a.png", KeypointSet::Ap10k, Some("dog"));

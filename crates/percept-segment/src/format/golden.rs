@@ -1,5 +1,6 @@
 //! Formats against pycocotools (`tests/reference/mask_formats.py`).
 
+use percept_core::coco::{Coco, CocoSegmentation, NO_CLASS, Rle};
 use percept_core::segment::{Instance, Label, Mask, Segmentation, SegmentationKind};
 use serde_json::{Value, json};
 
@@ -70,8 +71,8 @@ fn run_lengths_are_those_of_pycocotools() {
 #[test]
 fn coco_says_area_and_box_as_pycocotools_does() {
     for (mask, case) in cases() {
-        let mut coco = Coco::new(CocoMasks::Compressed);
-        coco.push("a.png", &found(mask, None));
+        let mut coco = Coco::default();
+        CocoMasks::Compressed.push(&mut coco, "a.png", &found(mask, None));
         let annotation = &coco.annotations()[0];
         assert_eq!(json!(annotation.area), case["area"]);
         assert_eq!(json!(annotation.bbox), case["box"]);
@@ -127,10 +128,11 @@ fn holes_and_parts_are_told_apart() {
 #[test]
 fn coco_joins_holes_and_keeps_parts() {
     let mask = drawn(&["####...", "#..#..#", "#..#..#", "####..."]);
-    let mut coco = Coco::new(CocoMasks::Polygons { tolerance: 0.0 });
-    coco.push("a.png", &found(mask.clone(), Some((17, "cat"))));
-    coco.push("b.png", &found(Mask::empty(3, 3), None));
-    coco.push("c.png", &found(mask.clone(), Some((17, "dog"))));
+    let mut coco = Coco::default();
+    let form = CocoMasks::Polygons { tolerance: 0.0 };
+    form.push(&mut coco, "a.png", &found(mask.clone(), Some((17, "cat"))));
+    form.push(&mut coco, "b.png", &found(Mask::empty(3, 3), None));
+    form.push(&mut coco, "c.png", &found(mask.clone(), Some((17, "dog"))));
     let value = serde_json::to_value(&coco).unwrap();
     assert_eq!(value["images"][2], json!({"id": 3, "file_name": "c.png", "width": 7, "height": 4}));
     // Two models gave one number to two classes.
@@ -138,7 +140,7 @@ fn coco_joins_holes_and_keeps_parts() {
     assert_eq!(value["annotations"].as_array().unwrap().len(), 2);
     assert_eq!(value["annotations"][1]["category_id"], 1);
     assert_eq!(value["annotations"][0]["bbox"], json!([0, 0, 7, 4]));
-    let CocoSegmentation::Polygons(polygons) = &coco.annotations()[0].segmentation else {
+    let Some(CocoSegmentation::Polygons(polygons)) = &coco.annotations()[0].segmentation else {
         panic!("polygons")
     };
     let rings: Vec<Ring> = polygons
@@ -159,9 +161,9 @@ fn coco_files_that_are_joined_are_as_if_they_had_been_one() {
     ];
     let (mut whole, mut joined) = (Coco::default(), Coco::default());
     for (name, found) in &finds {
-        whole.push(name, found);
+        CocoMasks::default().push(&mut whole, name, found);
         let mut one = Coco::default();
-        one.push(name, found);
+        CocoMasks::default().push(&mut one, name, found);
         // As it comes from a file.
         let file = serde_json::to_string(&one).unwrap();
         joined.append(serde_json::from_str(&file).unwrap()).unwrap();

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use percept_core::coco::NO_CLASS;
 use percept_core::segment::Segmentation;
 use serde::Serialize;
 
-use super::{NO_CLASS, outline, polygons};
+use super::{outline, polygons};
 
 /// The version of LabelMe whose files these are.
 const VERSION: &str = "5.5.0";

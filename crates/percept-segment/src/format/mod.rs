@@ -16,7 +16,6 @@ mod join;
 mod labelme;
 mod polygon;
 mod record;
-mod rle;
 mod simplify;
 mod yolo;
 
@@ -25,15 +24,11 @@ pub(crate) mod golden;
 #[cfg(test)]
 mod property;
 
-pub use coco::{Annotation, Category, Coco, CocoImage, CocoMasks, CocoSegmentation};
+pub use coco::CocoMasks;
 pub use labelme::{LabelMe, Shape};
 pub use polygon::{Polygon, Ring, polygons};
 pub use record::{CandidateRecord, InstanceRecord, LegendEntry, SegmentRecord, Standing};
-pub use rle::{Counts, Rle};
 pub use yolo::yolo;
-
-/// How an instance without a class is called where a format wants a name.
-pub const NO_CLASS: &str = "object";
 
 /// The lines of one part: its outline with its holes joined to it.
 fn outline(polygon: &Polygon) -> Ring {

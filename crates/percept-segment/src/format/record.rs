@@ -1,9 +1,8 @@
 //! The `result` of percept's own JSON.
 
+use percept_core::coco::Rle;
 use percept_core::segment::{Candidate, Instance, Label, Segmentation, SegmentationKind};
 use serde::{Deserialize, Serialize};
-
-use super::Rle;
 
 /// Which picture masks and boxes are of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

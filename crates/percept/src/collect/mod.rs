@@ -9,9 +9,9 @@ pub(crate) mod tests;
 
 use std::io::{self, Write};
 
+use percept_core::coco::Coco;
 use percept_core::{Error, Result, write};
 use percept_flow::{Record, Status};
-use percept_segment::format::Coco;
 
 pub(crate) use read::found;
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
+use percept_core::coco::Coco;
 use percept_core::{Error, Result};
 use percept_flow::{OutputRecord, Record};
-use percept_segment::format::Coco;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use percept_core::coco::NO_CLASS;
 use percept_core::transcribe::Transcript;
 use percept_core::{Error, Result};
 use percept_flow::Record;
 use percept_media::draw;
-use percept_segment::format::{NO_CLASS, SegmentRecord};
+use percept_segment::format::SegmentRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

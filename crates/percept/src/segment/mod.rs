@@ -7,11 +7,12 @@ mod prompts;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use percept_core::coco::Rle;
 use percept_core::{Model, Result, Runtime, Segment};
 use percept_flow::InputSource;
 use percept_hub::Hub;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
-pub use percept_segment::format::{Rle, Standing};
+pub use percept_segment::format::Standing;
 use percept_segment::{Refined, Tiled};
 use serde::Serialize;
 

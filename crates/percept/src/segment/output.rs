@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use percept_core::coco::Coco;
 use percept_core::segment::{Image, Instance, Mask, Orientation, Segmentation};
 use percept_core::{Error, Result};
 use percept_media::draw::{self, Background, OverlayItem};
 use percept_media::picture::{self, PictureLimits, PictureSource};
-use percept_segment::format::{Coco, CocoMasks, LabelMe, LegendEntry, SegmentRecord, Standing, yolo};
+use percept_segment::format::{CocoMasks, LabelMe, LegendEntry, SegmentRecord, Standing, yolo};
 use serde::Serialize;
 
 use super::Format;
@@ -113,8 +114,8 @@ impl<'a> Answers<'a> {
     }
 
     fn coco(&self, masks: CocoMasks) -> Result<Vec<u8>> {
-        let mut coco = Coco::new(masks);
-        coco.push(self.file_name, self.masks());
+        let mut coco = Coco::default();
+        masks.push(&mut coco, self.file_name, self.masks());
         json(&coco)
     }
 }

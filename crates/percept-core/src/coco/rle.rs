@@ -5,8 +5,8 @@
 //! after the third is written as its difference from the run two before it, each number in groups of five bits, the
 //! lowest first: bit 5 says that more follow, bit 4 of the last is the sign, and 48 is added to make it printable.
 
-use percept_core::segment::Mask;
-use percept_core::{Error, Result};
+use crate::mask::Mask;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A mask as COCO writes it.
