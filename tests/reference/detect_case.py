@@ -29,10 +29,18 @@ def picture(height: int, width: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(image.clip(0, 255).astype(numpy.uint8))
 
 
+def prepared(processor, index: int) -> torch.Tensor:
+    """What the processor makes of a picture: `[1, 3, height, width]`."""
+    drawn = picture(*PICTURES[index], seed=index).permute(2, 0, 1)
+    return processor(images=drawn, return_tensors="pt", input_data_format="channels_first")["pixel_values"]
+
+
 @torch.no_grad()
-def spread(model: torch.nn.Module, last: torch.nn.Linear, image: torch.Tensor, deviation: float = 1.5) -> None:
-    """Makes queries differ in what they say: logits have a mean of 0 and a deviation over queries, class by class."""
-    logits = model(pixel_values=image).logits.flatten(0, 1)
+def spread(model: torch.nn.Module, last: torch.nn.Linear, processor, deviation: float = 1.5) -> None:
+    """Makes queries differ in what they say of the pictures: logits have a mean of 0 and a deviation over queries, class
+    by class."""
+    found = [model(pixel_values=prepared(processor, index)).logits.flatten(0, 1) for index in range(len(PICTURES))]
+    logits = torch.cat(found)
     factor = deviation / logits.std(0)
     last.bias.copy_((last.bias - logits.mean(0)) * factor)
     last.weight.mul_(factor[:, None])
@@ -50,18 +58,17 @@ def detector(name: str, model: torch.nn.Module, processor, image: torch.Tensor, 
     tensors = {"pixel_values": image, "logits": found.logits, "pred_boxes": found.pred_boxes}
     tensors |= more(found) if more else {}
     for index, size in enumerate(PICTURES):
-        drawn = picture(*size, seed=index)
-        prepared = processor(images=drawn.permute(2, 0, 1), return_tensors="pt", input_data_format="channels_first")
+        pixels = prepared(processor, index)
         with torch.no_grad():
-            answer = model(pixel_values=prepared["pixel_values"])
+            answer = model(pixel_values=pixels)
         [result] = processor.post_process_object_detection(answer, threshold=threshold, target_sizes=[size])
         order = result["scores"].argsort(descending=True, stable=True)
         # Something is found, not everything, and of several classes.
         assert 3 < len(order), len(order)
         assert len(result["labels"].unique()) > 1, result["labels"]
         tensors |= {
-            f"picture.{index}": drawn,
-            f"prepared.{index}": prepared["pixel_values"],
+            f"picture.{index}": picture(*size, seed=index),
+            f"prepared.{index}": pixels,
             f"labels.{index}": result["labels"][order].to(torch.int64),
             f"scores.{index}": result["scores"][order],
             f"boxes.{index}": result["boxes"][order],

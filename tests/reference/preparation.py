@@ -23,6 +23,7 @@ from transformers import (
     DPTImageProcessor,
     EomtImageProcessor,
     Mask2FormerImageProcessor,
+    RTDetrImageProcessor,
     Sam2ImageProcessor,
     SamImageProcessor,
     SegformerImageProcessor,
@@ -38,6 +39,7 @@ CLASSES = [
     DPTImageProcessor,
     EomtImageProcessor,
     Mask2FormerImageProcessor,
+    RTDetrImageProcessor,
     Sam2ImageProcessor,
     SamImageProcessor,
     SegformerImageProcessor,
@@ -85,6 +87,8 @@ def cases() -> dict[str, tuple[type, dict, str]]:
         )
     found["sam2"] = (Sam2ImageProcessor, {"size": {"height": 33, "width": 33}}, "wide")
     found["eomt-square"] = (EomtImageProcessor, {"size": {"shortest_edge": 13}, "do_split_image": True}, "flat")
+    for name in ("wide", "high"):
+        found[f"rt-detr-{name}"] = (RTDetrImageProcessor, {"size": {"height": 32, "width": 32}}, name)
     found["detr"] = (DetrImageProcessor, edges, "high")
     found["yolos"] = (YolosImageProcessor, {"size": {"shortest_edge": 40, "longest_edge": 57}}, "wide")
     # A canvas larger than the picture: an odd number of pixels is missing in one direction only.

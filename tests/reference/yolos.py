@@ -31,8 +31,8 @@ def main() -> None:
         model.config._attn_implementation = "eager"
         randomise(model, 20 + seed)
         processor = YolosImageProcessor(size={"shortest_edge": 64, "longest_edge": 100})
+        spread(model, model.class_labels_classifier.layers[2], processor)
         image = torch.randn(2, 3, 48, 80, generator=torch.Generator().manual_seed(30 + seed))
-        spread(model, model.class_labels_classifier.layers[2], image)
         detector(f"yolos/{name}", model, processor, image, threshold=0.3)
 
 

@@ -19,6 +19,8 @@ pub enum Activation {
     Silu,
     /// `x * sigmoid(1.702 x)`, OpenAI CLIP's.
     QuickGelu,
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
 }
 
 impl Activation {
@@ -30,6 +32,7 @@ impl Activation {
             "relu" => Some(Self::Relu),
             "silu" | "swish" => Some(Self::Silu),
             "quick_gelu" => Some(Self::QuickGelu),
+            "sigmoid" => Some(Self::Sigmoid),
             _ => None,
         }
     }
@@ -42,6 +45,7 @@ impl Activation {
             Self::Relu => KernelActivation::Relu,
             Self::Silu => KernelActivation::Silu,
             Self::QuickGelu => KernelActivation::QuickGelu,
+            Self::Sigmoid => KernelActivation::Sigmoid,
         }
     }
 
@@ -61,6 +65,7 @@ impl Activation {
             Self::Relu => x.relu(),
             Self::Silu => x.silu(),
             Self::QuickGelu => x * candle_nn::ops::sigmoid(&(x * 1.702)?)?,
+            Self::Sigmoid => candle_nn::ops::sigmoid(x),
         }
     }
 }

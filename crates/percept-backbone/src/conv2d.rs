@@ -11,7 +11,7 @@ use candle_core::{Device, Shape, Tensor};
 use percept_core::Precision;
 use percept_kernels::{
     Activation as KernelActivation, Arithmetic, ConvShape, ConvTransposeShape, Epilogue, PackedConv,
-    PackedConvTranspose, Residual,
+    PackedConvTranspose, Residual, scale_channels,
 };
 
 use crate::Result;
@@ -26,6 +26,8 @@ use crate::weights::{Weights, WeightsError};
 pub struct Conv2d {
     shape: AnyShape,
     form: Form,
+    /// A factor and a summand behind the activation.
+    affine: Option<(f32, f32)>,
 }
 
 /// Which of the two it is.
@@ -113,6 +115,42 @@ impl Conv2d {
         Self::read(weights, AnyShape::Conv(shape), Some(norm), Engine::of(weights.device()))
     }
 
+    /// Loads two convolutions of one input, each with the normalisation after it, as the one that is their sum: one as
+    /// `shape` says, whose kernel is odd and whose padding keeps the size, and one of 1 x 1 (RepVGG, Ding et al. 2021,
+    /// arXiv 2101.03697).
+    pub fn load_summed(
+        (weights, norm): (&Weights, &BatchNorm),
+        (pixel, pixel_norm): (&Weights, &BatchNorm),
+        shape: ConvShape,
+    ) -> Result<Self, WeightsError> {
+        let any = AnyShape::Conv(shape);
+        any.check().map_err(WeightsError::Engine)?;
+        let ConvShape { out_channels, in_channels, kernel: [height, width], groups, .. } = shape;
+        if [norm, pixel_norm].iter().any(|norm| norm.channels() != out_channels) || height * width % 2 == 0 {
+            return Err(WeightsError::Format(format!("{shape:?} cannot be summed with one of 1 x 1")));
+        }
+        let read = |weights: &Weights, shape: &[usize]| {
+            let weight = weights.get("weight", shape)?;
+            weight.flatten_all().and_then(|weight| weight.to_vec1::<f32>()).map_err(WeightsError::Engine)
+        };
+        let mut weight = read(weights, &any.weight())?;
+        let mut of_pixel = read(pixel, &[out_channels, in_channels / groups, 1, 1])?;
+        let bias = norm.kernel().fold(&mut weight, None);
+        let pixel_bias = pixel_norm.kernel().fold(&mut of_pixel, None);
+        let centre = height / 2 * width + width / 2;
+        for (kernel, value) in weight.chunks_exact_mut(height * width).zip(of_pixel) {
+            kernel[centre] += value;
+        }
+        let bias: Vec<f32> = bias.iter().zip(pixel_bias).map(|(one, other)| one + other).collect();
+        let device = weights.device();
+        Tensor::from_vec(weight, &any.weight(), device)
+            .and_then(|weight| {
+                let bias = Tensor::from_vec(bias, out_channels, device)?;
+                Self::from_weight(&weight, Some(&bias), shape, weights.precision())
+            })
+            .map_err(WeightsError::Engine)
+    }
+
     /// Loads `torch.nn.ConvTranspose2d`: `weight` `[in, out / groups, height, width]` and, where it is there,
     /// `bias` `[out]`.
     pub fn load_transposed(weights: &Weights, shape: ConvTransposeShape) -> Result<Self, WeightsError> {
@@ -179,24 +217,34 @@ impl Conv2d {
             }
             AnyShape::Transposed(shape) => Packed::Transposed(PackedConvTranspose::new(weight, shape)),
         };
-        Self { shape, form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) } }
+        Self {
+            shape,
+            form: Form::Packed { weight: Arc::new(weight), bias: bias.map(Into::into) },
+            affine: None,
+        }
     }
 
     fn dense(weight: Vec<f32>, bias: Option<Vec<f32>>, shape: AnyShape, device: &Device) -> Result<Self> {
         let weight = Tensor::from_vec(weight, &shape.weight(), device)?;
         let channels = shape.channels();
         let bias = bias.map(|bias| Tensor::from_vec(bias, (1, channels, 1, 1), device)).transpose()?;
-        Ok(Self { shape, form: Form::Dense { weight, bias } })
+        Ok(Self { shape, form: Form::Dense { weight, bias }, affine: None })
+    }
+
+    /// The same with all of the output, behind its activation and before a residual, multiplied by `scale`, and `shift`
+    /// added (the learnable affine block of HGNetV2).
+    pub fn followed_by(self, scale: f32, shift: f32) -> Self {
+        Self { affine: Some((scale, shift)), ..self }
     }
 
     /// `[batch, in, height, width]` to `[batch, out, ...]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None, None)
+        self.run(x, None, None, None)
     }
 
     /// The same through an activation.
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        self.run(x, Some(activation), None)
+        self.run(x, Some(activation), None, None)
     }
 
     /// The same plus a residual in the shape of the output. An activation comes before the addition.
@@ -206,21 +254,49 @@ impl Conv2d {
         activation: Option<Activation>,
         residual: &Tensor,
     ) -> Result<Tensor> {
-        self.run(x, activation, Some(residual))
+        self.run(x, activation, Some(residual), None)
     }
 
-    fn run(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
+    /// The same plus a residual in the shape of the output, and an activation of the sum: the end of a layer of a ResNet.
+    pub fn forward_joined(&self, x: &Tensor, residual: &Tensor, activation: Activation) -> Result<Tensor> {
+        self.run(x, None, Some(residual), Some(activation))
+    }
+
+    /// `of_sum` is applied where there is a residual.
+    fn run(
+        &self,
+        x: &Tensor,
+        activation: Option<Activation>,
+        residual: Option<&Tensor>,
+        of_sum: Option<Activation>,
+    ) -> Result<Tensor> {
+        if let (Some(_), Some(residual)) = (self.affine, residual) {
+            let y = (self.run(x, activation, None, None)? + residual)?;
+            return of_sum.map_or(Ok(y.clone()), |of_sum| of_sum.forward(&y));
+        }
         match &self.form {
             Form::Packed { weight, bias } => {
                 let activation = activation.map_or(KernelActivation::None, Activation::kernel);
                 let epilogue = Epilogue::NONE.bias(bias.as_deref()).activation(activation);
                 match residual {
                     None => run_kernel("conv2d", [x], |operands| {
-                        weight.apply(operands[0].0, operands[0].1, &epilogue, None)
+                        let (mut out, shape) = weight.apply(operands[0].0, operands[0].1, &epilogue, None)?;
+                        if let Some((scale, shift)) = self.affine {
+                            let channels = self.shape.channels();
+                            let pixels = shape.dims()[2..].iter().product();
+                            let [scale, shift] = [scale, shift].map(|number| vec![number; channels]);
+                            scale_channels(&mut out, pixels, &scale, &shift, KernelActivation::None);
+                        }
+                        Ok((out, shape))
                     }),
                     Some(residual) => run_kernel("conv2d-residual", [x, residual], |operands| {
                         let epilogue = epilogue.residual(Residual::Add(operands[1].0));
-                        weight.apply(operands[0].0, operands[0].1, &epilogue, Some(operands[1].1))
+                        let (mut out, shape) =
+                            weight.apply(operands[0].0, operands[0].1, &epilogue, Some(operands[1].1))?;
+                        if let Some(of_sum) = of_sum {
+                            of_sum.kernel().apply(&mut out);
+                        }
+                        Ok((out, shape))
                     }),
                 }
             }
@@ -231,7 +307,12 @@ impl Conv2d {
                 };
                 let y = bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))?;
                 let y = activation.map_or(Ok(y.clone()), |activation| activation.forward(&y))?;
-                residual.map_or(Ok(y.clone()), |residual| y + residual)
+                let y = match self.affine {
+                    Some((scale, shift)) => y.affine(f64::from(scale), f64::from(shift))?,
+                    None => y,
+                };
+                let y = residual.map_or(Ok(y.clone()), |residual| y + residual)?;
+                of_sum.map_or(Ok(y.clone()), |of_sum| of_sum.forward(&y))
             }
         }
     }

@@ -23,6 +23,7 @@ mod elementwise;
 #[cfg(test)]
 mod feature_maps_golden;
 mod grid_sample;
+pub mod hgnet;
 pub mod hiera;
 pub mod image_processor;
 mod linear;
@@ -36,7 +37,10 @@ mod norm;
 mod pool;
 mod relative;
 mod resample;
+pub mod resnet;
+mod sine;
 mod sourced_attention;
+mod stages;
 pub mod swin;
 mod two_way;
 pub mod vit;
@@ -63,7 +67,7 @@ pub use grid_sample::{GridSampling, grid_sample};
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::{Experts, Mlp};
-pub use multi_scale::MultiScaleAttention;
+pub use multi_scale::{MultiScaleAttention, MultiScaleShape, Offsets};
 pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
@@ -73,7 +77,8 @@ pub use percept_kernels::{
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
-pub use sourced_attention::SourcedAttention;
+pub use sine::sine_positions;
+pub use sourced_attention::{SourcedAttention, projections_apart};
 pub use two_way::{FewTokens, Looked, Seen, two_way};
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};

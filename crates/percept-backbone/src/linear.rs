@@ -80,6 +80,17 @@ impl Linear {
         Self::new(&stack(weight)?, bias, precision).map_err(WeightsError::Engine)
     }
 
+    /// Loads `torch.nn.Conv2d(input, output, kernel_size=1)` as the matrix that it is: `[.., input]` to `[.., output]`,
+    /// pixel by pixel.
+    pub fn load_pointwise(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
+        let weight = weights.get("weight", &[output, input, 1, 1])?;
+        let bias = weights.has("bias").then(|| weights.get("bias", &[output])).transpose()?;
+        weight
+            .reshape((output, input))
+            .and_then(|weight| Self::new(&weight, bias, weights.precision()))
+            .map_err(WeightsError::Engine)
+    }
+
     /// Loads `torch.nn.ConvTranspose2d(input, output, kernel_size=2, stride=2)`, which makes four pixels of one, as the
     /// matrix that it is: `[.., input]` to `[.., 4 * output]`, pixel by pixel, row by row.
     pub fn load_doubling(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {

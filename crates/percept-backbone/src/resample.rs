@@ -56,6 +56,11 @@ pub fn resize_in_bands(
     Ok(())
 }
 
+/// [`resize`] of one plane of numbers, from the edges.
+pub(crate) fn resize_plane(plane: &[f32], from: [usize; 2], to: [usize; 2], filter: Filter, out: &mut [f32]) {
+    Resize { filter, alignment: Alignment::Edges, input: from, output: to }.apply(plane, 1, out);
+}
+
 fn checked(filter: Filter, alignment: Alignment, input: [usize; 2], output: [usize; 2]) -> Result<Resize> {
     if input[0] * input[1] * output[0] * output[1] == 0 {
         candle_core::bail!("resize: {input:?} to {output:?} pixels");

@@ -85,3 +85,20 @@ impl SourcedAttention {
         mixed.flatten_from(2)
     }
 }
+
+/// The same weights with the matrices of queries, keys and values apart, as `q_proj`, `k_proj` and `v_proj`, where
+/// `torch.nn.MultiheadAttention` stores them in one, `in_proj_weight` and `in_proj_bias`.
+pub fn projections_apart(weights: &Weights) -> Weights {
+    weights.renamed(|name, shape| {
+        let third = shape[0] / 3;
+        for kind in ["weight", "bias"] {
+            let Some(before) = name.strip_suffix(kind).and_then(|name| name.strip_suffix("in_proj_")) else {
+                continue;
+            };
+            let part =
+                |(index, part)| (format!("{before}{part}_proj.{kind}"), index * third..(index + 1) * third);
+            return ["q", "k", "v"].into_iter().enumerate().map(part).collect();
+        }
+        vec![(name.to_owned(), 0..shape[0])]
+    })
+}

@@ -1,9 +1,10 @@
 //! A model whose answers are cut down to what its inputs ask for.
 
 use percept_backbone::checkpoint::ClassFilter;
-use percept_backbone::{nms, nms_by_class};
-use percept_core::detect::{DetectInput, DetectOptions, Detection, Detections, Label, Nms, NmsScope};
+use percept_core::detect::{DetectInput, DetectOptions, Detections, Label};
 use percept_core::{Detect, Model, Precision, Predicted, RawTensor, Result};
+
+use crate::merge::suppressed;
 
 /// A model behind which class filter, score, non-maximum suppression and the largest count stand, in this order.
 pub struct Chosen(pub Box<dyn Model<Detect>>);
@@ -52,19 +53,4 @@ pub(crate) fn choose(found: Detections, options: &DetectOptions, vocabulary: &[L
     }
     found.detections.truncate(options.max_detections.unwrap_or(usize::MAX));
     Ok(found)
-}
-
-/// The detections that non-maximum suppression leaves.
-fn suppressed(detections: Vec<Detection>, Nms { iou, scope }: Nms) -> Vec<Detection> {
-    let boxes: Vec<[f32; 4]> = detections.iter().map(|detection| detection.bounding_box).collect();
-    let scores: Vec<f32> = detections.iter().map(|detection| detection.score).collect();
-    let kept = match scope {
-        NmsScope::Agnostic => nms(&boxes, &scores, iou),
-        NmsScope::Class => {
-            let classes: Vec<u32> = detections.iter().map(|detection| detection.label.id).collect();
-            nms_by_class(&boxes, &scores, &classes, iou)
-        }
-    };
-    let mut detections: Vec<Option<Detection>> = detections.into_iter().map(Some).collect();
-    kept.into_iter().filter_map(|index| detections[index].take()).collect()
 }

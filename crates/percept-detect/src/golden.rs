@@ -5,7 +5,7 @@ use std::sync::Arc;
 use percept_backbone::Weights;
 use percept_backbone::checkpoint::configuration;
 use percept_core::detect::{DetectInput, DetectOptions, Image};
-use percept_core::{Arch, Detect, Model, Precision, Predicted, RawValues};
+use percept_core::{Arch, Detect, Precision, Predicted, RawValues};
 use percept_golden::{error, fixture, numbers, picture, runtime, snapshot};
 
 use crate::detector::Network;

@@ -32,9 +32,13 @@ pub fn runtime(precision: Precision) -> Runtime {
     Runtime { precision, ..Runtime::default() }
 }
 
-/// A tensor of a fixture: any number format as f32.
+/// The tensors of a fixture.
 pub fn fixture(name: &str) -> BTreeMap<String, Tensor> {
-    let bytes = std::fs::read(folder(name).join("fixture.safetensors")).unwrap();
+    tensors(&std::fs::read(folder(name).join("fixture.safetensors")).unwrap())
+}
+
+/// The tensors of a file's bytes: any number format as f32.
+pub fn tensors(bytes: &[u8]) -> BTreeMap<String, Tensor> {
     let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
         let data = view.data();
         let values: Vec<f32> = match view.dtype() {
@@ -47,7 +51,7 @@ pub fn fixture(name: &str) -> BTreeMap<String, Tensor> {
         };
         (name, Tensor::from_vec(values, view.shape(), &Device::Cpu).unwrap())
     };
-    SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter().map(read).collect()
+    SafeTensors::deserialize(bytes).unwrap().tensors().into_iter().map(read).collect()
 }
 
 /// The numbers of a tensor.

@@ -11,7 +11,7 @@ use percept_core::segment::{
     Image, Instance, Label, Mask, ObjectPrompt, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest,
     Segmentation, SegmentationKind,
 };
-use percept_core::{Error, Model, Precision, Predicted, RawTensor, Result, Segment, Timings};
+use percept_core::{Error, Model, Precision, Predicted, RawTensor, Result, Segment, Span, Tiling, Timings};
 
 /// Masks of one class that share this much of the smaller one's part of the common strip are one instance.
 const AGREEMENT: f64 = 0.5;
@@ -19,8 +19,7 @@ const AGREEMENT: f64 = 0.5;
 /// A model that sees large pictures in tiles.
 pub struct Tiled {
     model: Box<dyn Model<Segment>>,
-    tile: u32,
-    overlap: u32,
+    tiling: Tiling,
 }
 
 /// A rectangle of a picture.
@@ -30,14 +29,6 @@ struct Window {
     top: u32,
     width: u32,
     height: u32,
-}
-
-/// A tile along one side, as first pixel and length.
-struct Span {
-    /// What the model sees.
-    seen: (u32, u32),
-    /// What is nobody else's: up to the middle of what it shares with its neighbours.
-    own: (u32, u32),
 }
 
 /// What a tile found, in coordinates of the picture.
@@ -53,18 +44,12 @@ impl Tiled {
     /// # Errors
     /// [`Error::Argument`] where the overlap is not smaller than half a tile.
     pub fn new(model: Box<dyn Model<Segment>>, tile: u32, overlap: u32) -> Result<Self> {
-        if tile < 32 || overlap * 2 >= tile {
-            return Err(Error::Argument {
-                message: format!("tiles of {tile} pixels cannot share {overlap}"),
-                hint: Some("a tile has at least 32 pixels, and shares less than half of them".into()),
-            });
-        }
-        Ok(Self { model, tile, overlap })
+        Ok(Self { model, tiling: Tiling::new(tile, overlap)? })
     }
 
     fn whole(&self, input: &SegmentInput) -> Result<Predicted<Segmentation>> {
         let image = &input.image;
-        let (columns, rows) = (self.spans(image.width), self.spans(image.height));
+        let (columns, rows) = (self.tiling.spans(image.width), self.tiling.spans(image.height));
         let each = |part: fn(&Span) -> (u32, u32)| {
             let of = |row: &Span, column: &Span| {
                 let ((left, width), (top, height)) = (part(column), part(row));
@@ -163,24 +148,6 @@ impl Tiled {
         Ok(Predicted { output, timings })
     }
 
-    /// The tiles along a side: as few as cover it, evenly spread.
-    fn spans(&self, length: u32) -> Vec<Span> {
-        let steps = length.saturating_sub(self.tile).div_ceil(self.tile - self.overlap);
-        let spare = u64::from(length.saturating_sub(self.tile));
-        let start = |step: u32| (spare * u64::from(step) / u64::from(steps.max(1))) as u32;
-        // Between the start of a tile and the end of the one before it.
-        let border = |step: u32| match step {
-            0 => 0,
-            step if step > steps => length,
-            step => (start(step - 1) + self.tile).midpoint(start(step)),
-        };
-        let span = |step: u32| Span {
-            seen: (start(step), self.tile.min(length)),
-            own: (border(step), border(step + 1) - border(step)),
-        };
-        (0..=steps).map(span).collect()
-    }
-
     fn around(&self, object: &ObjectPrompt, image: &Image) -> Window {
         let corners = object.bounding_box.iter().flat_map(|[x0, y0, x1, y1]| [(*x0, *y0), (*x1, *y1)]);
         let points: Vec<(f32, f32)> =
@@ -190,7 +157,7 @@ impl Tiled {
             let high = points.iter().map(values).fold(0.0, f32::max) as u32;
             let (low, high) = (low.min(length), high.min(length));
             // A prompt that nearly fills its window would leave the model without surroundings.
-            let wanted = self.tile.max((high.saturating_sub(low)) * 3 / 2).min(length);
+            let wanted = self.tiling.tile().max((high.saturating_sub(low)) * 3 / 2).min(length);
             let centre = low.midpoint(high);
             (centre.saturating_sub(wanted / 2).min(length - wanted), wanted)
         };
@@ -202,7 +169,7 @@ impl Tiled {
 
 impl Model<Segment> for Tiled {
     fn predict(&self, inputs: &[SegmentInput]) -> Result<Vec<Predicted<Segmentation>>> {
-        let small = |input: &SegmentInput| input.image.width.max(input.image.height) <= self.tile;
+        let small = |input: &SegmentInput| input.image.width.max(input.image.height) <= self.tiling.tile();
         inputs
             .iter()
             .map(|input| match &input.options.request {
@@ -366,21 +333,5 @@ mod tests {
         let classes = seen(&input, SegmentationKind::Semantic).instances;
         assert_eq!(classes.len(), 1);
         assert_eq!(classes[0].area, 400);
-    }
-
-    #[test]
-    fn tiles_cover_a_side_and_own_it_once() {
-        let tiled = Tiled::new(Box::new(Red(SegmentationKind::Instance)), 64, 16).unwrap();
-        for length in [1, 63, 64, 65, 112, 113, 1000] {
-            let spans = tiled.spans(length);
-            let mut at = 0;
-            for span in &spans {
-                assert_eq!(span.own.0, at, "{length}");
-                at += span.own.1;
-                assert!(span.seen.0 <= span.own.0 && span.own.0 + span.own.1 <= span.seen.0 + span.seen.1);
-            }
-            assert_eq!(at, length);
-        }
-        assert!(Tiled::new(Box::new(Red(SegmentationKind::Instance)), 64, 32).is_err());
     }
 }

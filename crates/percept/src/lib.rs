@@ -22,8 +22,11 @@
 
 mod build;
 mod collect;
+pub mod detect;
 mod envelope;
 mod load;
+mod output;
+pub mod picture;
 pub mod pipeline;
 pub mod register;
 mod report;
@@ -43,4 +46,5 @@ pub use build::Build;
 pub use collect::{Collection, collect};
 pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};
+pub use output::Rendered;
 pub use report::report;

@@ -19,6 +19,7 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Mask2Former" | "MaskFormer" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false, "size_divisor": 32,
         }),
+        "RTDetr" => json!({"size": [640, 640], "do_normalize": false}),
         "Segformer" => json!({"size": [512, 512]}),
         "ViT" => json!({"size": [224, 224], "image_mean": HALF, "image_std": HALF}),
         "CLIP" => json!({
@@ -38,6 +39,11 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
         "Yolos" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
             "rounds_sizes_down_to": 16,
+        }),
+        "RfDetr" => json!({
+            "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
+            // It rescales before it resizes, which it does without antialiasing.
+            "resizes_values": true,
         }),
         _ => return None,
     };

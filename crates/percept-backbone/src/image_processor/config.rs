@@ -4,8 +4,8 @@ use percept_core::LocalModel;
 use serde_json::Value;
 
 use super::size_rule::{Aspect, Multiple, SizeRule};
-use super::{Crop, ImageProcessor, Pad, Padding, Resample, classes};
-use crate::WeightsError;
+use super::{Crop, ImageProcessor, Pad, Padding, Resample, Resizing, classes};
+use crate::{Filter, WeightsError};
 
 /// What a snapshot says of its image processor: `preprocessor_config.json`, or the part of `processor_config.json`;
 /// null where it has neither.
@@ -54,7 +54,7 @@ impl ImageProcessor {
         };
         let settings = Settings { file: config, class };
         let resize = match settings.switch("do_resize") {
-            true => Some((settings.size_rule()?, settings.resample()?)),
+            true => Some((settings.size_rule()?, settings.resizing()?)),
             false => None,
         };
         let crop = if settings.switch("do_center_crop") {
@@ -65,7 +65,13 @@ impl ImageProcessor {
         } else {
             None
         };
-        Ok(Self { resize, crop, pad: settings.pad()?, values: settings.values()? })
+        let pad = settings.pad()?;
+        if matches!(resize, Some((_, Resizing::Values(_)))) && (crop.is_some() || pad.is_some()) {
+            return Err(wrong(
+                "a picture resized after `do_rescale` is neither cropped nor padded to `pad_size`".into(),
+            ));
+        }
+        Ok(Self { resize, crop, pad, values: settings.values()? })
     }
 }
 
@@ -89,12 +95,21 @@ impl Settings<'_> {
         }
     }
 
-    fn resample(&self) -> Result<Resample, WeightsError> {
+    fn resizing(&self) -> Result<Resizing, WeightsError> {
         let number = self.get("resample");
-        number
+        let resample = number
             .as_u64()
             .and_then(Resample::from_number)
-            .ok_or_else(|| wrong(format!("`resample` is {number}, not 0 to 5")))
+            .ok_or_else(|| wrong(format!("`resample` is {number}, not 0 to 5")))?;
+        if !self.switch("resizes_values") {
+            return Ok(Resizing::Bytes(resample));
+        }
+        Ok(Resizing::Values(match resample {
+            Resample::Nearest => Filter::Nearest,
+            Resample::Bilinear => Filter::Bilinear,
+            Resample::Bicubic => Filter::Bicubic,
+            _ => return Err(wrong(format!("`resample` is {number}, not 0, 2 or 3 as after `do_rescale`"))),
+        }))
     }
 
     fn size_rule(&self) -> Result<SizeRule, WeightsError> {

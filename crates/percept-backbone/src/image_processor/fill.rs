@@ -2,7 +2,11 @@
 
 use rayon::prelude::*;
 
+use percept_core::segment::Image;
+
 use super::{Canvas, Padding};
+use crate::Filter;
+use crate::resample::resize_plane;
 
 /// What is not picture on a canvas.
 pub(super) struct Frame {
@@ -39,5 +43,27 @@ pub(super) fn planes(bytes: &[u8], canvas: &Canvas, frame: &Frame, values: &[[f3
             *value = values[usize::from(pixel[channel])];
         }
     });
+    planes
+}
+
+/// `[3, rows, columns]` of the values of a picture's bytes, resized to `size` (columns, rows) without antialiasing, as
+/// `torch.nn.functional.interpolate` does it.
+pub(super) fn resized_planes(
+    image: &Image,
+    size: (u32, u32),
+    filter: Filter,
+    values: &[[f32; 256]; 3],
+) -> Vec<f32> {
+    let (width, height) = image.size();
+    let [from, to] =
+        [(height, width), (size.1, size.0)].map(|(rows, columns)| [rows as usize, columns as usize]);
+    let mut planes = vec![0.0; 3 * to[0] * to[1]];
+    // A channel at a time: pictures may be large.
+    for (channel, plane) in planes.chunks_exact_mut(to[0] * to[1]).enumerate() {
+        let values = &values[channel];
+        let pixels = image.rgb.par_chunks_exact(3).with_min_len(1 << 14);
+        let source: Vec<f32> = pixels.map(|pixel| values[usize::from(pixel[channel])]).collect();
+        resize_plane(&source, from, to, filter, plane);
+    }
     planes
 }

@@ -1,7 +1,8 @@
 //! From a picture to the input of a network, as the image processor of a Hugging Face snapshot does it, and the way
 //! back of coordinates.
 //!
-//! [`ImageProcessor`] reads `preprocessor_config.json`: resize, centre crop, rescale, normalise, pad, in that order.
+//! [`ImageProcessor`] reads `preprocessor_config.json`: resize, centre crop, rescale, normalise, pad, in that order (RF-DETR
+//! resizes what is rescaled).
 //! [`Prepared`] is what a network takes, and its [`Canvas`] knows where every pixel came from. Bytes are resized as
 //! Pillow resizes them: results equal those of transformers' torchvision processors to the last bit, and are within one
 //! grey level of its Pillow processors (`tests/golden/preparation`).
@@ -20,18 +21,28 @@ pub use resample::Resample;
 use percept_core::segment::Image;
 use percept_core::{Error, Result};
 
-use crate::{Device, Tensor};
+use crate::{Device, Filter, Tensor};
 use fill::Frame;
 use size_rule::SizeRule;
 
 /// What a snapshot does to a picture before its network sees it.
 #[derive(Clone, Debug)]
 pub struct ImageProcessor {
-    resize: Option<(SizeRule, Resample)>,
+    resize: Option<(SizeRule, Resizing)>,
     crop: Option<Crop>,
     pad: Option<Pad>,
     /// What a byte becomes, by channel.
     values: Box<[[f32; 256]; 3]>,
+}
+
+/// How a picture comes to another size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resizing {
+    /// Its bytes, before anything else.
+    Bytes(Resample),
+    /// The values of its bytes, by the pixels next to each place alone (RF-DETR): what lies between them is skipped where
+    /// the picture shrinks.
+    Values(Filter),
 }
 
 /// What is cut from the resized picture.
@@ -91,8 +102,13 @@ impl ImageProcessor {
     pub fn prepare_parts(&self, image: &Image) -> Result<Vec<Prepared>> {
         let original = image.size();
         let resized = self.resized(original)?;
-        let bytes = match &self.resize {
-            Some((_, resample)) => resample.apply(image, resized),
+        let bytes = match self.resize {
+            Some((_, Resizing::Bytes(resample))) => resample.apply(image, resized),
+            Some((_, Resizing::Values(filter))) => {
+                let canvas = Canvas { original, resized, offset: (0, 0), size: resized };
+                let pixels = fill::resized_planes(image, resized, filter, &self.values);
+                return Ok(vec![Prepared { pixels, canvas }]);
+            }
             None => image.rgb.as_slice().into(),
         };
         let offsets = self.offsets(resized);

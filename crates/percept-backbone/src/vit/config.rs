@@ -209,6 +209,10 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let resampling = Resampling::BicubicAntialiased;
             (VitNames::DINOV2, ratio(VitConfig { eps: 1e-6, resampling, ..vit }))
         }
+        "rf_detr_dinov2" => {
+            let resampling = Resampling::BicubicAntialiased;
+            (VitNames::DINOV2, ratio(VitConfig { eps: 1e-6, patch: 14, resampling, ..vit }))
+        }
         "eomt" => {
             let class_token = ClassToken::Unplaced;
             let large = VitConfig { dim: 1024, depth: 24, heads: 16, image: [640; 2], ..vit };

@@ -2,7 +2,7 @@
 //! 2010.11929): an image is cut into patches, each becomes a token, and pre-norm layers mix them.
 //!
 //! One [`Vit`] serves ViT, DeiT, DINOv2 (with and without registers), the image encoders of CLIP,
-//! SigLIP, BLIP and SAM, and the backbones of ViTPose, Depth Anything, EoMT and YOLOS. What differs between them is
+//! SigLIP, BLIP and SAM, and the backbones of ViTPose, Depth Anything, EoMT, YOLOS and RF-DETR. What differs is
 //! data: numbers in [`VitConfig`], the names of tensors in [`VitNames`]; [`VitConfig::of`] reads both
 //! from a `config.json`. Numbers are those of transformers 5.23.0.
 

@@ -24,15 +24,10 @@ impl Neck {
     pub fn load(weights: &Weights, dim: usize, channels: usize) -> Result<Self, WeightsError> {
         /// Not in the configuration: `SamLayerNorm` is made without one.
         const EPS: f64 = 1e-6;
-        let narrow = weights
-            .get("conv1.weight", &[channels, dim, 1, 1])?
-            .reshape((channels, dim))
-            .and_then(|weight| Linear::new(&weight, None, weights.precision()))
-            .map_err(WeightsError::Engine)?;
         let norm = |name| LayerNorm::load(&weights.at(name), channels, EPS);
         let mix = ConvShape { padding: [1, 1], ..ConvShape::square(channels, channels, 3) };
         Ok(Self {
-            narrow,
+            narrow: Linear::load_pointwise(&weights.at("conv1"), dim, channels)?,
             narrow_norm: norm("layer_norm1")?,
             mix: Conv2d::load(&weights.at("conv2"), mix)?,
             mix_norm: norm("layer_norm2")?,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use percept::segment::{Format, PointLabel, PointPrompt};
 
-use super::shared::{Compute, Fetching, Files, ProgressChoice};
+use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction, numbers};
 
 /// Image to mask.
 ///
@@ -157,16 +157,6 @@ fn format(text: &str) -> Result<Format, String> {
     })
 }
 
-fn numbers<const N: usize>(text: &str) -> Result<[f32; N], String> {
-    let wrong = || format!("`{text}` is not {N} numbers separated by commas");
-    let parsed = text.split(',').map(|number| number.trim().parse::<f32>());
-    let values: Vec<f32> = parsed.collect::<Result<_, _>>().map_err(|_| wrong())?;
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(wrong());
-    }
-    values.try_into().map_err(|_| wrong())
-}
-
 fn point(text: &str) -> Result<PointPrompt, String> {
     let (text, label) = match (text.strip_suffix('-'), text.strip_suffix('+')) {
         (Some(rest), _) => (rest, PointLabel::Background),
@@ -184,9 +174,4 @@ fn bounding_box(text: &str) -> Result<[f32; 4], String> {
     } else {
         Err(format!("`{text}` has no area; a box is left,top,right,bottom"))
     }
-}
-
-fn fraction(text: &str) -> Result<f32, String> {
-    let [value] = numbers(text)?;
-    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("it lies between 0 and 1".into()) }
 }

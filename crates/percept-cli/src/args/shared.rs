@@ -135,3 +135,20 @@ pub(crate) enum ProgressStyle {
     Json,
     None,
 }
+
+/// So many numbers between commas.
+pub(crate) fn numbers<const N: usize>(text: &str) -> Result<[f32; N], String> {
+    let wrong = || format!("`{text}` is not {N} numbers separated by commas");
+    let parsed = text.split(',').map(|number| number.trim().parse::<f32>());
+    let values: Vec<f32> = parsed.collect::<Result<_, _>>().map_err(|_| wrong())?;
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(wrong());
+    }
+    values.try_into().map_err(|_| wrong())
+}
+
+/// A number between 0 and 1.
+pub(crate) fn fraction(text: &str) -> Result<f32, String> {
+    let [value] = numbers(text)?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("it lies between 0 and 1".into()) }
+}

@@ -2,10 +2,12 @@
 
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;
+pub(crate) mod pictures;
 pub(crate) mod register;
 pub(crate) mod road;
 pub(crate) mod run;

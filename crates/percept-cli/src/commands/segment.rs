@@ -1,20 +1,19 @@
 //! `percept segment`: a picture to masks, the way that every task takes (docs/architecture.md).
 
-use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::mem::ManuallyDrop;
-use std::path::Path;
 use std::sync::Arc;
 
 use percept::flow::{self, ExitCode, Item, Manifest, Plan};
-use percept::media::picture::{PictureInfo, PictureLimits};
+use percept::media::picture::PictureLimits;
+use percept::picture::{self, InputCard};
 use percept::segment::{
-    self, Answers, Background, Candidates, EverythingOptions, Format, Image, InputCard, ObjectPrompt,
-    Rendered, SegmentInput, SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
+    self, Answers, Background, Candidates, EverythingOptions, Format, ObjectPrompt, SegmentInput,
+    SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
 };
 use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
 use serde::Serialize;
 
+use super::pictures::{self, Picture, file_name};
 use super::road::{Road, Work};
 use super::{setup, worker};
 use crate::args::{KindChoice, OrientationChoice, SegmentArguments};
@@ -24,7 +23,7 @@ pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let request = request(arguments)?;
     let formats = formats(arguments, &request);
     let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
-    let plan = setup::plan(&arguments.files, files, &segment::is_picture, &["segment"])?;
+    let plan = setup::plan(&arguments.files, files, &picture::is_picture, &["segment"])?;
     if arguments.files.dry_run {
         return report::plan(&plan);
     }
@@ -83,7 +82,7 @@ fn prepared(
             OrientationChoice::Displayed => Standing::Displayed,
             OrientationChoice::Stored => Standing::Stored,
         },
-        limits: PictureLimits { max_pixels: u64::from(arguments.max_pixels) * 1_000_000 },
+        limits: pictures::limits(arguments.max_pixels),
         model: ModelCard::new(&loaded),
         run: RunCard::new(&runtime, loaded.model.precision(), 0),
         timings: setup::timings(&arguments.files),
@@ -175,15 +174,8 @@ fn objects(arguments: &SegmentArguments) -> Result<Vec<ObjectPrompt>> {
 
 /// What to write, in order; the extension of `-o` decides where nothing is said.
 fn formats(arguments: &SegmentArguments, request: &SegmentRequest) -> Vec<Format> {
-    let extension = || {
-        let output = arguments.files.output.as_ref().filter(|output| !is_folder(output))?;
-        let extension = Path::new(output).extension().and_then(OsStr::to_str)?;
-        Format::of_extension(extension).map(|format| vec![format])
-    };
-    let asked = match arguments.format.as_slice() {
-        [] => extension().unwrap_or_else(|| vec![Format::Json, Format::Png]),
-        formats => formats.to_vec(),
-    };
+    let usual = [Format::Json, Format::Png];
+    let asked = pictures::formats(&arguments.format, &arguments.files, Format::of_extension, &usual);
     let mut formats = Vec::new();
     for format in asked {
         let format = format.settled(request, &arguments.classes);
@@ -194,10 +186,6 @@ fn formats(arguments: &SegmentArguments, request: &SegmentRequest) -> Vec<Format
     formats
 }
 
-fn is_folder(output: &OsStr) -> bool {
-    Path::new(output).is_dir()
-}
-
 /// `png` gives files of that name, whatever it means here.
 fn file_of(arguments: &SegmentArguments, format: Format) -> flow::Format {
     let by_other_name = arguments.format.is_empty() || arguments.format.contains(&Format::Png);
@@ -206,12 +194,6 @@ fn file_of(arguments: &SegmentArguments, format: Format) -> flow::Format {
         Format::Index if by_other_name && !arguments.format.contains(&Format::Index) => Format::Png.file(),
         other => other.file(),
     }
-}
-
-/// What the writer wants to know of a picture.
-struct Picture {
-    image: Arc<Image>,
-    info: PictureInfo,
 }
 
 struct Pictures<'a> {
@@ -245,10 +227,7 @@ impl Work<Task> for Pictures<'_> {
                 target.write(report::json(&envelope)?.as_bytes())?;
                 continue;
             }
-            match answers.render(*format, self.background.as_ref())? {
-                Rendered::File(bytes) => target.write(&bytes)?,
-                Rendered::Folder(files) => target.write_folder(&files)?,
-            }
+            pictures::write(target, answers.render(*format, self.background.as_ref())?)?;
         }
         Ok(())
     }
@@ -262,10 +241,6 @@ impl Work<Task> for Pictures<'_> {
         let name = file_name(item);
         report::json_line(&self.card(item, picture, predicted, &self.answers(&name, picture, predicted)))
     }
-}
-
-fn file_name(item: &Item) -> Cow<'_, str> {
-    item.input.path().file_name().unwrap_or(OsStr::new("stdin")).to_string_lossy()
 }
 
 impl Pictures<'_> {

@@ -1,6 +1,6 @@
 //! What must hold for any mask.
 
-use percept_core::coco::{Coco, Counts, Rle};
+use percept_core::coco::{Counts, Rle};
 use percept_core::segment::{Instance, Mask, Segmentation, SegmentationKind};
 use proptest::prelude::*;
 

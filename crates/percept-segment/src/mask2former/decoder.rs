@@ -1,16 +1,16 @@
 //! Queries that look at the pixel decoder's maps in turn, each where its mask is so far
 //! (`Mask2FormerTransformerModule`).
 
+use percept_backbone::sine_positions;
 use percept_backbone::{
     Activation, Alignment, AttentionNames, Conv2d, ConvShape, DType, Filter, LayerNorm, Linear, Mlp, Result,
-    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, products, resize,
+    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, products, projections_apart, resize,
 };
 
 use percept_core::Precision;
 
 use super::config::{EPS, LEVELS, Shape};
 use super::pixel_decoder::Features;
-use super::positions::sine;
 
 /// What is added to the score of a pixel that lies outside of a query's mask.
 const UNSEEN: f64 = -1e9;
@@ -52,7 +52,7 @@ struct Level {
 
 impl Decoder {
     pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
-        let weights = &weights.renamed(apart);
+        let weights = &projections_apart(weights);
         let dim = shape.hidden;
         let projection = |level: usize| {
             let weights = weights.at(format!("input_projections.{level}"));
@@ -111,7 +111,11 @@ impl Decoder {
         let values = projected.flatten_from(2)?.transpose(1, 2)?.broadcast_add(&self.levels.get(index)?)?;
         // Masks are sums over these features, so it is the same whether they or the masks are made smaller.
         let masks = by_pixel(&resize(masks, [rows, columns], Filter::Bilinear, Alignment::Edges)?)?;
-        Ok(Level { keys: values.broadcast_add(&sine([rows, columns], dim, map.device())?)?, values, masks })
+        Ok(Level {
+            keys: values.broadcast_add(&sine_positions([rows, columns], dim, map.device())?)?,
+            values,
+            masks,
+        })
     }
 
     /// By what the features of a mask are multiplied: `[batch, queries, mask features]`.
@@ -163,18 +167,4 @@ impl Layer {
             self.itself_norm.forward(&self.itself.forward_onto(&marked, &marked, &states, &states)?)?;
         self.mlp_norm.forward(&self.mlp.forward_onto(&states, &states)?)
     }
-}
-
-/// `torch.nn.MultiheadAttention` stores the matrices of queries, keys and values in one.
-fn apart(name: &str, shape: &[usize]) -> Vec<(String, std::ops::Range<usize>)> {
-    let third = shape[0] / 3;
-    for kind in ["weight", "bias"] {
-        let Some(before) = name.strip_suffix(kind).and_then(|name| name.strip_suffix("in_proj_")) else {
-            continue;
-        };
-        let part =
-            |(index, part)| (format!("{before}{part}_proj.{kind}"), index * third..(index + 1) * third);
-        return ["q", "k", "v"].into_iter().enumerate().map(part).collect();
-    }
-    vec![(name.to_owned(), 0..shape[0])]
 }

@@ -9,7 +9,6 @@ mod decoder;
 mod golden;
 mod network;
 mod pixel_decoder;
-mod positions;
 
 use percept_core::{LocalModel, Model, Result, Runtime, Segment};
 

@@ -1,13 +1,13 @@
 //! From the maps of the backbone to maps that know of each other: an encoder of deformable attention over the three
 //! coarse ones (`Mask2FormerPixelDecoder`), behind which the fine ones are merged in.
 
+use percept_backbone::sine_positions;
 use percept_backbone::{
     Activation, Alignment, Conv2d, ConvShape, Filter, GroupNorm, LayerNorm, Linear, Mlp, MultiScaleAttention,
     Result, Tensor, ToContiguous, Weights, WeightsError, resize,
 };
 
 use super::config::{EPS, GROUPS, LEVELS, POINTS, Shape};
-use super::positions::sine;
 
 #[derive(Debug)]
 pub(super) struct PixelDecoder {
@@ -126,7 +126,8 @@ impl PixelDecoder {
                 projected.dims4()?
             };
             positions.push(
-                sine([rows, columns], features, map.device())?.broadcast_add(&self.levels.get(level)?)?,
+                sine_positions([rows, columns], features, map.device())?
+                    .broadcast_add(&self.levels.get(level)?)?,
             );
             let centre = |at: usize, length: usize| (at as f32 + 0.5) / length as f32;
             let pixels = (0..rows * columns)

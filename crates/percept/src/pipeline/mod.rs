@@ -119,7 +119,7 @@ impl Pipeline {
     pub fn accepts(&self, path: &Path) -> bool {
         match self.input() {
             Kind::Sounds => transcribe::is_recording(path),
-            _ => segment::is_picture(path),
+            _ => crate::picture::is_picture(path),
         }
     }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::speech::Speech;
 use super::thumbnail::{Thumbnail, color};
 use super::{link, summary};
-use crate::{collect, segment, transcribe};
+use crate::{collect, transcribe};
 
 /// Instances that a card knows.
 const MOST_INSTANCES: usize = 200;
@@ -127,7 +127,7 @@ impl Item {
         match record.identity.task.as_str() {
             "segment" => item.picture(record, &path, parsed(result)),
             "transcribe" => item.recording(record, parsed(result)),
-            _ if segment::is_picture(&path) => item.picture(record, &path, None),
+            _ if crate::picture::is_picture(&path) => item.picture(record, &path, None),
             _ => item.sound = transcribe::is_recording(&path),
         }
         item

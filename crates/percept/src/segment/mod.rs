@@ -4,21 +4,19 @@ mod format;
 mod output;
 mod prompts;
 
-use std::path::Path;
 use std::sync::Arc;
 
 pub use percept_core::coco::Rle;
 use percept_core::{Model, Result, Runtime, Segment};
 use percept_flow::InputSource;
 use percept_hub::Hub;
-use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
+use percept_media::picture::{PictureInfo, PictureLimits};
 pub use percept_segment::format::Standing;
 use percept_segment::{Refined, Tiled};
-use serde::Serialize;
 
 pub use format::Format;
 pub(crate) use output::overlay;
-pub use output::{Answers, Rendered, background};
+pub use output::{Answers, background};
 pub use percept_core::segment::{
     Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt,
     Orientation, PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation,
@@ -28,6 +26,7 @@ pub use percept_media::draw::Background;
 pub use prompts::{mask_prompt, objects};
 
 use crate::load::{Loaded, load as load_model};
+use crate::picture;
 
 /// The task, for [`crate::Envelope::new`] and [`crate::flow::run`].
 pub type Task = Segment;
@@ -36,12 +35,6 @@ pub type Task = Segment;
 const PROMPTED: &str = "sam2.1-hiera-tiny";
 /// What answers texts.
 const TEXT: &str = "clipseg-rd64-refined";
-
-/// Extensions of files in folders that are taken for pictures.
-const EXTENSIONS: [&str; 17] = [
-    "bmp", "dib", "gif", "hdr", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm",
-    "tif", "tiff", "webp",
-];
 
 /// Large pictures are seen in tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,37 +70,12 @@ pub(crate) fn usual(request: &SegmentRequest) -> Option<&'static str> {
     }
 }
 
-/// Whether a file that lies in a folder is taken for a picture, by its name.
-pub fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
-}
-
 /// Reads a picture.
 pub fn read(
     source: &InputSource,
     options: &Arc<SegmentOptions>,
     limits: PictureLimits,
 ) -> Result<(SegmentInput, PictureInfo)> {
-    let source = match source {
-        InputSource::Path(path) => PictureSource::Path(path.clone()),
-        InputSource::Stdin => PictureSource::Stdin,
-    };
     let (image, info) = picture::read(source, limits)?;
-    Ok((SegmentInput { image: Arc::new(image), options: options.clone() }, info))
-}
-
-/// The `input` of a segmentation's envelope.
-#[derive(Serialize)]
-pub struct InputCard<'a> {
-    path: String,
-    #[serde(flatten)]
-    info: &'a PictureInfo,
-}
-
-impl<'a> InputCard<'a> {
-    /// Of a picture. A path that is not Unicode is shown with replacement characters.
-    pub fn new(source: &InputSource, info: &'a PictureInfo) -> Self {
-        Self { path: source.path().to_string_lossy().into_owned(), info }
-    }
+    Ok((SegmentInput { image, options: options.clone() }, info))
 }

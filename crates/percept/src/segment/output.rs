@@ -8,9 +8,9 @@ use percept_core::{Error, Result};
 use percept_media::draw::{self, Background, OverlayItem};
 use percept_media::picture::{self, PictureLimits, PictureSource};
 use percept_segment::format::{CocoMasks, LabelMe, LegendEntry, SegmentRecord, Standing, yolo};
-use serde::Serialize;
 
 use super::Format;
+use crate::output::{Rendered, json, numbered_name};
 
 /// How far, in pixels, a polygon's lines may leave the outline that they simplify.
 const TOLERANCE: f64 = 0.5;
@@ -41,14 +41,6 @@ pub struct Answers<'a> {
     stored: Option<Segmentation>,
     image: &'a Image,
     file_name: &'a str,
-}
-
-/// What a format comes to.
-pub enum Rendered {
-    /// A file.
-    File(Vec<u8>),
-    /// Files by name, for a folder.
-    Folder(Vec<(String, Vec<u8>)>),
 }
 
 impl<'a> Answers<'a> {
@@ -158,14 +150,10 @@ fn index(segmentation: &Segmentation) -> Result<Vec<u8>> {
 
 /// `001-person.png` for the first instance.
 fn instances(segmentation: &Segmentation) -> Result<Vec<(String, Vec<u8>)>> {
-    let digits = segmentation.instances.len().to_string().len().max(3);
+    let count = segmentation.instances.len();
     let file = |instance: &Instance| {
-        let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
-        let label = instance
-            .label
-            .as_ref()
-            .map_or("mask".into(), |label| label.name.chars().map(plain).take(60).collect::<String>());
-        let name = format!("{:0digits$}-{label}.png", instance.id);
+        let label = instance.label.as_ref().map_or("mask", |label| &label.name);
+        let name = numbered_name(instance.id as usize, count, label);
         Ok((name, picture::encode_mask_png(&instance.mask)?))
     };
     segmentation.instances.iter().map(file).collect()
@@ -188,9 +176,4 @@ pub(crate) fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
         })
         .collect();
     draw::overlay(image, &items)
-}
-
-fn json(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|error| Error::argument(format!("this cannot be written as JSON: {error}")))
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode> {
     let runtime = setup::runtime(&arguments.compute)?;
     let hub = setup::hub(&arguments.fetching, &arguments.progress);
     let bench: fn(&Hub, &BenchArguments, &Runtime) -> Result<Value> =
-        if arguments.input.as_deref().is_some_and(percept::segment::is_picture) {
+        if arguments.input.as_deref().is_some_and(percept::picture::is_picture) {
             segment::run
         } else {
             transcribe::run

@@ -1,10 +1,12 @@
 //! Where a pixel lies, in sines and cosines.
 
-use percept_backbone::{Device, Result, Tensor};
+use candle_core::{Device, Tensor};
 
-/// `Mask2FormerSinePositionEmbedding`, normalised: `[1, rows * columns, dim]`, the rows in the first half of the
+use crate::Result;
+
+/// `DetrSinePositionEmbedding` of transformers, normalised, which its kin share: `[1, rows * columns, dim]`, the rows in the first half of the
 /// channels.
-pub(super) fn sine([rows, columns]: [usize; 2], dim: usize, device: &Device) -> Result<Tensor> {
+pub fn sine_positions([rows, columns]: [usize; 2], dim: usize, device: &Device) -> Result<Tensor> {
     let half = dim / 2;
     let lines =
         [rows, columns].map(|length| (0..length).map(|at| waves(at, length, half)).collect::<Vec<_>>());
