@@ -15,6 +15,7 @@ mod conv;
 mod conv2d;
 mod cpu;
 pub mod decode;
+mod decode_attention;
 mod deformable;
 mod depthwise;
 mod device;
@@ -24,6 +25,7 @@ mod feature_maps_golden;
 mod grid_sample;
 pub mod hiera;
 pub mod image_processor;
+mod key_values;
 mod linear;
 mod machine;
 pub mod mel;
@@ -43,15 +45,14 @@ mod weights;
 mod window;
 
 pub use activation::Activation;
-pub use attention::{
-    Attention, AttentionNames, CrossAttention, KeyValues, See, scaled_dot_product_attention,
-};
+pub use attention::{Attention, AttentionNames, CrossAttention, See, scaled_dot_product_attention};
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use contiguous::ToContiguous;
 pub use conv::{Conv1d, Conv1dShape};
 pub use conv2d::Conv2d;
+pub use decode_attention::Decode;
 pub use deformable::{FeaturePoints, deformable_attention};
 pub use depthwise::Depthwise;
 pub use device::{
@@ -59,6 +60,7 @@ pub use device::{
 };
 pub use elementwise::add_to_each;
 pub use grid_sample::{GridSampling, grid_sample};
+pub use key_values::KeyValues;
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::Mlp;
