@@ -69,11 +69,11 @@ pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
-    Pool, Pooling, likeliest,
+    Pool, Pooling,
 };
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
-pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
+pub use resample::{likeliest_resized, resize, resize_by, resize_in_bands, resize_matrix};
 pub use sourced_attention::SourcedAttention;
 pub use two_way::{FewTokens, Looked, Seen, two_way};
 pub use weights::{Stored, Weights, WeightsError};

@@ -101,7 +101,7 @@ fn step<'a>(
         }
         match attempt.settle().map_err(whisper.compute_error())? {
             Ended::Taken(taken) => recordings[recording].take(place, taken)?,
-            Ended::Again(attempt) => left.push(Running { recording, place, attempt }),
+            Ended::Again(attempt) => left.push(Running { recording, place, attempt: *attempt }),
         }
     }
     Ok(left)

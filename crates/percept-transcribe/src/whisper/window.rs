@@ -87,7 +87,7 @@ pub(super) enum Ended<'a> {
     /// A text was taken.
     Taken(Taken),
     /// It is tried at the next temperature.
-    Again(Attempt<'a>),
+    Again(Box<Attempt<'a>>),
 }
 
 /// The text of a window, with what it came from and what it cost.
@@ -133,7 +133,7 @@ impl<'a> Attempt<'a> {
         if let Some(temperature) = temperatures.get(tried.len()) {
             let begun = request.begin_at(&memory, *temperature)?;
             spent.milliseconds += milliseconds(began);
-            return Ok(Ended::Again(Self { request, memory, tried, begun, spent }));
+            return Ok(Ended::Again(Box::new(Self { request, memory, tried, begun, spent })));
         }
         // The prompt is reset after a high temperature, so the last one tried is what counts.
         let last = tried.last().map_or(0.0, |decoded| decoded.temperature);
