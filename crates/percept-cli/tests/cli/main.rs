@@ -4,6 +4,7 @@
 
 mod batch;
 mod codes;
+mod detect;
 mod doctor;
 mod jobs;
 mod outputs;
