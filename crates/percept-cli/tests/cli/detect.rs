@@ -116,7 +116,7 @@ fn options_cut_down_what_was_found() {
 fn what_cannot_be_is_refused_before_anything_is_read() {
     let project = project();
     for (more, said) in [
-        (&["--class", "cta"][..], "did you mean `cat`"),
+        (&["--class", "catt"][..], "did you mean `cat`"),
         (&["--text", "a red mug"], "reads no texts"),
         (&["--tile", "64", "--overlap", "40"], "cannot share"),
     ] {
@@ -124,7 +124,7 @@ fn what_cannot_be_is_refused_before_anything_is_read() {
         assert!(ran.code != 0 && ran.stderr.contains(said), "{more:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "");
     }
-    assert_eq!(detect(&project, &["a.png", "--class", "cta"]).code, 2);
+    assert_eq!(detect(&project, &["a.png", "--class", "catt"]).code, 2);
     let ran = project.run(&["detect", "a.png", "--model", &model("segformer")]);
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("RfDetrForObjectDetection"), "{}", ran.stderr);
