@@ -5,6 +5,7 @@
 mod batch;
 mod codes;
 mod doctor;
+mod eval;
 mod jobs;
 mod outputs;
 mod pipelines;
