@@ -1,8 +1,9 @@
 //! Index pictures, whose pixels are the numbers of classes, by intersection over union.
 //!
 //! Counts of all pictures are added up before they are divided, as Pascal VOC, Cityscapes and ADE20K score: a class counts
-//! by its pixels, wherever they are.
+//! by its pixels, wherever they are. Outlines are scored picture by picture, as DAVIS does ([`Confusion::add`]).
 
+mod boundary;
 mod picture;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub use picture::IndexPicture;
 pub struct Confusion {
     pictures: usize,
     counts: BTreeMap<(u16, u16), u64>,
+    /// By class, F of outlines summed over the pictures that have it, and their number.
+    outlines: BTreeMap<u16, (f64, usize)>,
 }
 
 /// What pictures are worth.
@@ -29,7 +32,7 @@ pub struct Report {
     pub pictures: usize,
     /// Pixels that count.
     pub pixels: u64,
-    /// `mIoU` and `pixel-accuracy`.
+    /// `mIoU`, `pixel-accuracy` and `boundary-F`.
     #[serde(serialize_with = "as_object")]
     pub metrics: Vec<Metric>,
     /// Classes of truth or results, by number.
@@ -48,10 +51,16 @@ pub struct ClassReport {
     /// Intersection over union.
     #[serde(rename = "IoU")]
     pub iou: f64,
+    /// F of its outline, mean over the pictures that have the class in truth or result.
+    #[serde(rename = "boundary-F")]
+    pub boundary: f64,
 }
 
 impl Confusion {
     /// Adds a pair of pictures; where the truth has a value of `ignored`, nothing counts.
+    ///
+    /// A pixel of an outline is met by one of the other outline that is at most 0.008 of the picture's diagonal away,
+    /// rounded up to whole pixels: `db_eval_boundary` of DAVIS (Perazzi et al. 2016) with its default.
     ///
     /// # Errors
     /// [`Error::Argument`]: the pictures differ in size.
@@ -76,6 +85,10 @@ impl Confusion {
         }
         *self.counts.entry(last).or_default() += run;
         self.counts.retain(|(truth, _), _| !ignored.contains(truth));
+        for (class, score) in boundary::scores(truth, result, ignored) {
+            let sum = self.outlines.entry(class).or_default();
+            *sum = (sum.0 + score, sum.1 + 1);
+        }
         Ok(())
     }
 
@@ -96,12 +109,15 @@ impl Confusion {
             .into_iter()
             .map(|(id, [truth, results, both])| {
                 let iou = both as f64 / (truth + results - both) as f64;
-                ClassReport { id, truth, results, iou }
+                let (sum, pictures) = self.outlines.get(&id).copied().unwrap_or_default();
+                let boundary = if pictures == 0 { 0.0 } else { sum / pictures as f64 };
+                ClassReport { id, truth, results, iou, boundary }
             })
             .collect();
         let metrics = vec![
             Metric::new("mIoU", mean(classes.iter().map(|class| class.iou))),
             Metric::new("pixel-accuracy", (pixels > 0).then(|| right as f64 / pixels as f64)),
+            Metric::new("boundary-F", mean(classes.iter().map(|class| class.boundary))),
         ];
         Report { pictures: self.pictures, pixels, metrics, classes }
     }

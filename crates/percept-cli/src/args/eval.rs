@@ -38,7 +38,9 @@ pub(crate) enum EvalTask {
         #[arg(long, value_delimiter = ',', value_name = "SIGMAS")]
         sigmas: Option<Vec<f64>>,
     },
-    /// Index pictures, whose values are the numbers of classes: mIoU, pixel-accuracy, and IoU by class.
+    /// Index pictures, whose values are the numbers of classes: mIoU, pixel-accuracy, boundary-F, and by class.
+    ///
+    /// boundary-F is that of DAVIS: outlines meet where they are at most 0.008 of the diagonal apart.
     ///
     /// TRUTH and RESULTS are PNGs of up to 16 bits, grey or with a palette, or folders of them with the same names.
     Segment {

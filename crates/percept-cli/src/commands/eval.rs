@@ -113,10 +113,16 @@ struct Rates {
 
 fn of_masks(found: &masks::Report) -> String {
     let rows = found.classes.iter().map(|class| {
-        vec![class.id.to_string(), class.truth.to_string(), class.results.to_string(), shown(Some(class.iou))]
+        vec![
+            class.id.to_string(),
+            class.truth.to_string(),
+            class.results.to_string(),
+            shown(Some(class.iou)),
+            shown(Some(class.boundary)),
+        ]
     });
     let counts = format!("{} pictures, {} pixels that count\n\n", found.pictures, found.pixels);
-    let classes = table(&["class", "pixels", "results", "IoU"], rows);
+    let classes = table(&["class", "pixels", "results", "IoU", "boundary-F"], rows);
     counts + &totals(&found.metrics) + "\n" + &classes
 }
 

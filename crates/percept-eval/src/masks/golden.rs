@@ -28,10 +28,12 @@ fn classes_have_the_numbers_of_a_confusion_matrix() {
         };
         close(report.metrics[0].value.unwrap(), &case["mIoU"]);
         close(report.metrics[1].value.unwrap(), &case["accuracy"]);
+        close(report.metrics[2].value.unwrap(), &case["boundary"]);
         let classes = case["IoU"].as_object().unwrap();
         assert_eq!(report.classes.len(), classes.len());
         for class in &report.classes {
             close(class.iou, &classes[&class.id.to_string()]);
+            close(class.boundary, &case["boundaries"][&class.id.to_string()]);
         }
     }
 }
