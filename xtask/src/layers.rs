@@ -5,7 +5,7 @@
 //!                          │
 //!                       percept                           sees everything below
 //!        ┌─────────────────┼──────────────────┐
-//!    task crates           │         flow, hub, media      task crates never meet
+//!    task crates           │      eval, flow, hub, media   task crates never meet
 //!        │                 │                  │
 //!    percept-backbone ─────┤                  │           candle from here up to the task crates
 //!        │                 │                  │
@@ -32,12 +32,19 @@ const FOR_TESTS: &[&str] = &["percept-core", "percept-golden", "percept-media"];
 fn allowed(name: &str) -> Option<Vec<&'static str>> {
     Some(match name {
         "percept-core" | "percept-kernels" | "xtask" => vec![],
-        "percept-flow" | "percept-hub" | "percept-media" => vec!["percept-core"],
+        "percept-eval" | "percept-flow" | "percept-hub" | "percept-media" => vec!["percept-core"],
         "percept-backbone" => vec!["percept-core", "percept-kernels"],
         "percept-golden" => vec!["percept-core", "percept-backbone"],
         task if TASKS.contains(&task) => vec!["percept-core", "percept-backbone"],
         "percept" => {
-            let beside = ["percept-core", "percept-backbone", "percept-flow", "percept-hub", "percept-media"];
+            let beside = [
+                "percept-core",
+                "percept-backbone",
+                "percept-eval",
+                "percept-flow",
+                "percept-hub",
+                "percept-media",
+            ];
             [&beside, TASKS].concat()
         }
         "percept-cli" => vec!["percept"],

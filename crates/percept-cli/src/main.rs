@@ -45,6 +45,7 @@ fn dispatch(command: Command) -> percept::Result<ExitCode> {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Worker(task) => commands::worker::run(&task),
         Command::Register(arguments) => commands::register::run(&arguments),
+        Command::Eval(arguments) => commands::eval::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Manifest(arguments) => commands::manifest::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),

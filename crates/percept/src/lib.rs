@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The parts stand under their own names: [`hub`] finds and fetches models, [`media`] reads and
-//! writes files, [`flow`] drives many items, and each task has a module.
+//! writes files, [`flow`] drives many items, [`eval`] says how good answers are, and each task has a module.
 #![forbid(unsafe_code)]
 
 mod build;
@@ -39,6 +39,7 @@ pub use percept_core::{
     Arch, Device, Error, LocalModel, Model, ModelSpec, Precision, Predicted, Prediction, RawTensor,
     RawValues, Result, Runtime, SourceKind, Task, Timings, write,
 };
+pub use percept_eval as eval;
 pub use percept_flow as flow;
 pub use percept_hub as hub;
 pub use percept_media as media;

@@ -1,6 +1,7 @@
 //! What may be typed. What it means is settled in `commands`.
 
 mod detect;
+mod eval;
 mod pose;
 mod register;
 mod run;
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 
 pub(crate) use detect::{DetectArguments, MergeChoice};
+pub(crate) use eval::{EvalArguments, EvalFiles, EvalTask, NormalizerChoice};
 pub(crate) use pose::PoseArguments;
 pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use run::RunArguments;
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Worker(WorkerTask),
     /// Two point clouds to one rigid transform.
     Register(Box<RegisterArguments>),
+    /// How good answers are, against what is true.
+    Eval(EvalArguments),
     /// List, fetch, check and remove models.
     Models(ModelsArguments),
     /// What runs have recorded.

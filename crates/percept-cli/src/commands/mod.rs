@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod detect;
 pub(crate) mod doctor;
+pub(crate) mod eval;
 pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;

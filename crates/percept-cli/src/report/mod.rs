@@ -4,6 +4,7 @@
 
 mod batch;
 mod fetch;
+mod table;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub(crate) use batch::{BatchReport, Paths};
 pub(crate) use fetch::Fetch;
+pub(crate) use table::table;
 
 /// An error that ends the command: what happened, then what to do.
 pub(crate) fn error(error: &Error) {

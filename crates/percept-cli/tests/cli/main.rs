@@ -6,6 +6,7 @@ mod batch;
 mod codes;
 mod detect;
 mod doctor;
+mod eval;
 mod jobs;
 mod outputs;
 mod pipelines;

@@ -1,0 +1,87 @@
+//! The options of `percept eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use percept::eval::Limit;
+
+/// How good answers are, against what is true: numbers equal to those of the reference tools.
+///
+/// Exit code 1 where a limit of --min or --max is missed.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  percept eval detect instances_val2017.json results.json --min AP=0.5\n  \
+                        percept eval pose person_keypoints_val2017.json results.json --json\n  \
+                        percept eval segment truth/ results/ --ignore 255 --min mIoU=0.7\n  \
+                        percept eval transcribe truth/ transcripts/ --max WER=0.1"
+)]
+pub(crate) struct EvalArguments {
+    #[command(subcommand)]
+    pub(crate) task: EvalTask,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum EvalTask {
+    /// Boxes by COCO's mAP, as pycocotools: AP, AP50, AP75, AP-small, AP-medium, AP-large, AR-1, AR-10, AR-100,
+    /// AR-small, AR-medium, AR-large, and by class.
+    ///
+    /// TRUTH is a COCO file. RESULTS is a list of {image_id, category_id, bbox, score}, or a COCO file with scores, as
+    /// `percept detect -f coco` writes it: its images are matched by file name, its classes by name.
+    Detect(EvalFiles),
+    /// Keypoints by COCO's OKS, as pycocotools: AP, AP50, AP75, AP-medium, AP-large, AR, AR50, AR75, AR-medium, AR-large.
+    ///
+    /// TRUTH is a COCO file. RESULTS is a list of {image_id, category_id, keypoints, score}, or a COCO file with scores.
+    Pose {
+        #[command(flatten)]
+        files: EvalFiles,
+        /// A sigma a keypoint, separated by commas, for other keypoints than COCO's 17.
+        #[arg(long, value_delimiter = ',', value_name = "SIGMAS")]
+        sigmas: Option<Vec<f64>>,
+    },
+    /// Index pictures, whose values are the numbers of classes: mIoU, pixel-accuracy, boundary-F, and by class.
+    ///
+    /// boundary-F is that of DAVIS: outlines meet where they are at most 0.008 of the diagonal apart.
+    ///
+    /// TRUTH and RESULTS are PNGs of up to 16 bits, grey or with a palette, or folders of them with the same names.
+    Segment {
+        #[command(flatten)]
+        files: EvalFiles,
+        /// Pixels that have this value in TRUTH do not count. Can be given several times.
+        #[arg(long, value_name = "VALUE")]
+        ignore: Vec<u16>,
+    },
+    /// Transcripts: WER and CER, as jiwer.
+    ///
+    /// TRUTH and RESULTS are files (txt, json of percept or whisper, srt, vtt), or folders of them with the same stems.
+    Transcribe {
+        #[command(flatten)]
+        files: EvalFiles,
+        /// What is done to both texts first: Whisper's normaliser for English, that for any language, or nothing.
+        #[arg(long, value_enum, default_value_t = NormalizerChoice::English)]
+        normalizer: NormalizerChoice,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct EvalFiles {
+    /// What is true.
+    pub(crate) truth: PathBuf,
+    /// What was answered.
+    pub(crate) results: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End with exit code 1 where a metric is less. Can be given several times.
+    #[arg(long, value_name = "METRIC=VALUE")]
+    pub(crate) min: Vec<Limit>,
+    /// End with exit code 1 where a metric is more, such as WER=0.1. Can be given several times.
+    #[arg(long, value_name = "METRIC=VALUE")]
+    pub(crate) max: Vec<Limit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NormalizerChoice {
+    English,
+    Basic,
+    None,
+}

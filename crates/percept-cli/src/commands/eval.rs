@@ -1,0 +1,148 @@
+//! `percept eval`: what is true and what was answered, to numbers.
+
+use percept::eval::{self, Bound, Metric, coco, masks, text};
+use percept::flow::ExitCode;
+use percept::{Error, Result};
+use serde::Serialize;
+
+use crate::args::{EvalArguments, EvalFiles, EvalTask, NormalizerChoice};
+use crate::report::{self, table};
+
+pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
+    match &arguments.task {
+        EvalTask::Detect(files) => of_coco(files, "detect", eval::detect(&files.truth, &files.results)),
+        EvalTask::Pose { files, sigmas } => {
+            of_coco(files, "pose", eval::pose(&files.truth, &files.results, sigmas.as_deref()))
+        }
+        EvalTask::Segment { files, ignore } => {
+            let found = eval::segment(&files.truth, &files.results, ignore);
+            read(found, |found| tell(files, "segment", &found, &found.metrics, || of_masks(&found)))
+        }
+        EvalTask::Transcribe { files, normalizer } => {
+            let normalizer = match normalizer {
+                NormalizerChoice::English => text::Normalizer::english()?,
+                NormalizerChoice::Basic => text::Normalizer::Basic,
+                NormalizerChoice::None => text::Normalizer::None,
+            };
+            let found = eval::transcribe(&files.truth, &files.results, &normalizer);
+            read(found, |found| {
+                let metrics = found.metrics();
+                let rates = Rates { wer: metrics[0].value, cer: metrics[1].value };
+                let whole = Transcripts { files: found.files, metrics: rates, rest: &found };
+                tell(files, "transcribe", &whole, &metrics, || of_texts(&found, &metrics))
+            })
+        }
+    }
+}
+
+/// A file that cannot be read is a failed item, not wrong usage.
+fn read<T>(found: Result<T>, then: impl FnOnce(T) -> Result<ExitCode>) -> Result<ExitCode> {
+    match found {
+        Err(error @ Error::Input { .. }) => {
+            report::error(&error);
+            Ok(ExitCode::SomeFailed)
+        }
+        found => then(found?),
+    }
+}
+
+fn of_coco(files: &EvalFiles, task: &str, found: Result<coco::Report>) -> Result<ExitCode> {
+    read(found, |found| {
+        found.notes.iter().for_each(|note| report::warning(note));
+        tell(files, task, &found, &found.metrics, || {
+            let rows = found.classes.iter().map(|class| {
+                let values = [class.ap, class.ap50, class.ap75, class.ar].map(shown);
+                [vec![class.name.clone(), class.truths.to_string()], values.to_vec()].concat()
+            });
+            let counts =
+                format!("{} images, {} objects, {} results\n\n", found.images, found.truths, found.results);
+            let classes = table(&["class", "objects", "AP", "AP50", "AP75", "AR"], rows);
+            counts + &totals(&found.metrics) + "\n" + &classes
+        })
+    })
+}
+
+/// The report, then what it says about the limits.
+fn tell(
+    files: &EvalFiles,
+    task: &str,
+    found: &impl Serialize,
+    metrics: &[Metric],
+    text: impl FnOnce() -> String,
+) -> Result<ExitCode> {
+    // A wrong name of a metric is wrong usage, and says so before anything is printed.
+    let limits = [(Bound::Min, &files.min), (Bound::Max, &files.max)];
+    let mut missed = Vec::new();
+    for (bound, limits) in limits {
+        for limit in limits {
+            missed.extend(limit.missed(bound, metrics)?);
+        }
+    }
+    let code = report::data(&match files.json {
+        true => report::json(&Whole { task, missed: &missed, report: found })?,
+        false => text(),
+    })?;
+    missed.iter().for_each(|missed| report::note(missed));
+    Ok(if missed.is_empty() { code } else { ExitCode::SomeFailed })
+}
+
+#[derive(Serialize)]
+struct Whole<'a, T: Serialize> {
+    task: &'a str,
+    /// Limits that were missed, a sentence each.
+    missed: &'a [String],
+    #[serde(flatten)]
+    report: &'a T,
+}
+
+#[derive(Serialize)]
+struct Transcripts<'a> {
+    files: usize,
+    metrics: Rates,
+    #[serde(flatten)]
+    rest: &'a text::Report,
+}
+
+#[derive(Serialize)]
+struct Rates {
+    #[serde(rename = "WER")]
+    wer: Option<f64>,
+    #[serde(rename = "CER")]
+    cer: Option<f64>,
+}
+
+fn of_masks(found: &masks::Report) -> String {
+    let rows = found.classes.iter().map(|class| {
+        vec![
+            class.id.to_string(),
+            class.truth.to_string(),
+            class.results.to_string(),
+            shown(Some(class.iou)),
+            shown(Some(class.boundary)),
+        ]
+    });
+    let counts = format!("{} pictures, {} pixels that count\n\n", found.pictures, found.pixels);
+    let classes = table(&["class", "pixels", "results", "IoU", "boundary-F"], rows);
+    counts + &totals(&found.metrics) + "\n" + &classes
+}
+
+fn of_texts(found: &text::Report, metrics: &[Metric]) -> String {
+    let row = |name: &str, edits: &text::Edits, rate: &Metric| {
+        let counts = [edits.truth, edits.hits, edits.substitutions, edits.insertions, edits.deletions];
+        let counts = counts.iter().map(usize::to_string);
+        [name.to_owned(), shown(rate.value)].into_iter().chain(counts).collect()
+    };
+    let rows = [row("WER", &found.words, &metrics[0]), row("CER", &found.characters, &metrics[1])];
+    let head = ["", "rate", "truth", "hits", "substitutions", "insertions", "deletions"];
+    format!("{} files\n\n", found.files) + &table(&head, rows.into_iter())
+}
+
+fn totals(metrics: &[Metric]) -> String {
+    let rows = metrics.iter().map(|metric| vec![metric.name.clone(), shown(metric.value)]);
+    table(&["metric", "value"], rows)
+}
+
+/// Four decimals; a dash for what could not be measured.
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}

@@ -1,0 +1,17 @@
+//! How good answers are, against what is true: boxes and keypoints as COCO scores them ([`coco`]), index pictures by
+//! intersection over union ([`masks`]), transcripts by their word error rate ([`text`]).
+//!
+//! Numbers are those of the reference implementations on the same files; each module names its own.
+#![forbid(unsafe_code)]
+
+pub mod coco;
+mod files;
+mod limits;
+pub mod masks;
+mod metric;
+mod tasks;
+pub mod text;
+
+pub use limits::{Bound, Limit};
+pub use metric::Metric;
+pub use tasks::{detect, pose, segment, transcribe};

@@ -1,0 +1,60 @@
+//! A truth and results on disk, to a report.
+
+use std::path::Path;
+
+use percept_core::{Error, Result};
+
+use crate::files::{self, Alike};
+use crate::text::{self, Normalizer};
+use crate::{coco, masks};
+
+/// Boxes: a COCO file, and results as [`coco::Results::parse`] takes them.
+///
+/// # Errors
+/// As [`coco::Truth::parse`], [`coco::Results::parse`] and [`coco::boxes`].
+pub fn detect(truth: &Path, results: &Path) -> Result<coco::Report> {
+    let (truth, results) = coco_files(truth, results)?;
+    coco::boxes(&truth, &results)
+}
+
+/// Keypoints, likewise; of COCO's 17 unless there are sigmas of others.
+///
+/// # Errors
+/// As [`coco::Truth::parse`], [`coco::Results::parse`] and [`coco::keypoints`].
+pub fn pose(truth: &Path, results: &Path, sigmas: Option<&[f64]>) -> Result<coco::Report> {
+    let (truth, results) = coco_files(truth, results)?;
+    coco::keypoints(&truth, &results, sigmas.unwrap_or(&coco::COCO_SIGMAS))
+}
+
+fn coco_files(truth: &Path, results: &Path) -> Result<(coco::Truth, coco::Results)> {
+    let truth = coco::Truth::parse(truth, &files::text(truth)?)?;
+    let results = coco::Results::parse(results, &files::text(results)?, &truth)?;
+    Ok((truth, results))
+}
+
+/// Index pictures: two PNGs, or two folders of PNGs with the same names. Where the truth has a value of `ignored`, nothing
+/// counts.
+///
+/// # Errors
+/// [`Error::Input`]: a picture is no index picture; [`Error::Argument`]: the folders differ, or two pictures in size.
+pub fn segment(truth: &Path, results: &Path, ignored: &[u16]) -> Result<masks::Report> {
+    let mut confusion = masks::Confusion::default();
+    for pair in files::pairs(truth, results, &["png"], Alike::Path)? {
+        let (said, found) =
+            (masks::IndexPicture::read(&pair.truth)?, masks::IndexPicture::read(&pair.result)?);
+        confusion.add(&said, &found, ignored).map_err(|error| Error::input(&pair.result, error))?;
+    }
+    Ok(confusion.report())
+}
+
+/// Transcripts: two files (text, JSON of percept or whisper, srt or vtt), or two folders of files with the same stems.
+///
+/// # Errors
+/// [`Error::Input`]: a file cannot be read; [`Error::Argument`]: the folders differ.
+pub fn transcribe(truth: &Path, results: &Path, normalizer: &Normalizer) -> Result<text::Report> {
+    let mut report = text::Report::default();
+    for pair in files::pairs(truth, results, &text::EXTENSIONS, Alike::Stem)? {
+        report.add(&text::read(&pair.truth)?, &text::read(&pair.result)?, normalizer);
+    }
+    Ok(report)
+}
