@@ -66,7 +66,8 @@ mod tests {
     use crate::format::tests::found;
 
     fn chosen(options: DetectOptions) -> Vec<u32> {
-        let vocabulary = [(0, "a, \"b\""), (3, "cat & <dog>")].map(|(id, name)| Label { id, name: name.into() });
+        let vocabulary =
+            [(0, "a, \"b\""), (3, "cat & <dog>")].map(|(id, name)| Label { id, name: name.into() });
         let found = choose(found(), &options, &vocabulary).unwrap();
         found.detections.iter().map(|detection| detection.label.id).collect()
     }

@@ -115,8 +115,11 @@ impl ResnetConfig {
             "resnet152" => (Layers::Bottleneck, [3, 8, 36, 3]),
             _ => return Err(wrong(format!("the backbone `{name}` of timm is not supported"))),
         };
-        let all = json!({"out_indices": [1, 2, 3, 4]});
-        let stages = out_stages(if config["out_indices"].is_array() { config } else { &all }, depths.len())?;
+        // Its `out_features` are the same by timm's names for them.
+        let stages = match &config["out_indices"] {
+            named @ Value::Array(_) => out_stages(&json!({"out_indices": named}), depths.len())?,
+            _ => out_stages(&json!({"out_indices": [1, 2, 3, 4]}), depths.len())?,
+        };
         if stages[0] == 0 {
             // timm's is taken before the maximum, that of transformers behind it.
             return Err(wrong("the map of the stem of a network of timm is not supported".into()));
@@ -218,6 +221,12 @@ mod tests {
         assert_eq!(dilated.depths, [3, 4, 23, 3]);
         let converted = json!({"use_timm_backbone": false, "backbone_config": {"out_features": ["stage4"]}});
         assert_eq!(ResnetConfig::of_detector(&converted).unwrap().stages, [4]);
+        // As transformers 5.23 saves a DETR with a network of timm.
+        let saved = json!({"backbone_config": {
+            "model_type": "timm_backbone", "backbone": "resnet50", "out_indices": [1, 2, 3, 4],
+            "out_features": ["layer1", "layer2", "layer3", "layer4"],
+        }});
+        assert_eq!(ResnetConfig::of_detector(&saved).unwrap().stages, [1, 2, 3, 4]);
     }
 
     #[test]
