@@ -16,8 +16,9 @@
 //! element knows what it was made of. `docs/pipelines.md` has all entries.
 //!
 //! `document` is the file with its lines and variables, `stage` the check, `expression` the conditions, `execute` the
-//! model of models that the driver sees, `operate` the operations without a model, `record` and `files` what comes out.
+//! model of models that the driver sees, `ask` what it asks them, `operate` the operations without a model, `record` and `files` what comes out.
 
+mod ask;
 mod document;
 mod execute;
 mod expression;
