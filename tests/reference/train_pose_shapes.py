@@ -4,8 +4,10 @@
     python tests/reference/train_pose_shapes.py --measure                    # errors of the snapshot that is there
     python tests/reference/train_pose_shapes.py --golden                     # writes tests/golden/figures/
 
-Published ViTPoses differ in sizes only. The golden folder has pictures with boxes and the true keypoints (from the
-drawing, not from a model), and each mirrored.
+Published ViTPoses differ in sizes only. 1,800 steps, which is what half an hour beside other work came to, leave the median
+keypoint 2.3 % of the height away and take left for right in 10 % of the pairs: that is not enough, and no snapshot is kept
+in the repository. Nothing had come to a stand then; `--resume` goes on. The golden folder has pictures with boxes and the true keypoints (from the
+drawing, not from a model), and boxes and keypoints as they are when it is mirrored.
 """
 
 import argparse
@@ -127,9 +129,9 @@ def train(rate: float, minutes: float, resume: bool) -> None:
 def scene(seed: int) -> tuple[np.ndarray, list[Figure]]:
     """A held-out picture of one or two figures, of any size and shape."""
     random = np.random.default_rng(1_000_000 + seed)
-    width, height = (int(size) for size in random.integers(90, 170, 2))
+    width, height = (int(size) for size in random.integers(110, 210, 2))
     figures = []
-    for index in range(count := int(random.integers(1, 3)) if width > 120 else 1):
+    for index in range(count := int(random.integers(1, 3)) if width > 150 else 1):
         figure = random_figure(random)
         left, top, right, bottom = figure.box()
         scale = random.uniform(0.75, 0.95) * min(width / count / (right - left), height / (bottom - top))
@@ -176,7 +178,9 @@ def golden() -> None:
         width = picture.shape[1]
         for name, flipped in ((str(index), False), (f"{index}.mirrored", True)):
             shown = [mirrored(figure, width) for figure in figures] if flipped else figures
-            tensors[f"picture.{name}"] = torch.from_numpy(picture[:, ::-1].copy() if flipped else picture.copy())
+            # Whoever reads a mirrored one mirrors the picture.
+            if not flipped:
+                tensors[f"picture.{name}"] = torch.from_numpy(picture.copy())
             tensors[f"boxes.{name}"] = torch.tensor(np.stack([figure.box() for figure in shown])).float()
             tensors[f"keypoints.{name}"] = torch.tensor(np.stack([figure.points for figure in shown])).float()
             tensors[f"visible.{name}"] = torch.tensor(np.stack([figure.visible for figure in shown])).to(torch.uint8)

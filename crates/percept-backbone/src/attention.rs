@@ -4,6 +4,7 @@ use candle_core::{D, DType, Device, Tensor};
 use percept_core::Precision;
 
 use crate::cpu::{AttentionBias, AttentionOp};
+use crate::key_values::KeyValues;
 use crate::linear::Linear;
 use crate::pool::max_pool_tokens;
 use crate::relative::{MapBias, RelativePositions};
@@ -109,74 +110,6 @@ fn future_mask(queries: usize, keys: usize, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(mask, (queries, keys), like.device())?.to_dtype(DType::F32)
 }
 
-/// Keys and values: those of a memory, computed once, or a cache that grows with every step.
-#[derive(Debug)]
-pub struct KeyValues {
-    /// `[batch, heads, capacity, dim]`, filled up to `len`: a head's keys lie in a row.
-    keys: Tensor,
-    values: Tensor,
-    len: usize,
-}
-
-/// Positions that a cache has room for at first, and at least gains when it is full.
-const ROOM: usize = 64;
-
-impl KeyValues {
-    /// Positions that are filled.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing is filled.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// An empty cache of `batch` rows.
-    pub fn empty(batch: usize, heads: usize, dim: usize, device: &Device) -> Result<Self> {
-        let zeros = || Tensor::zeros((batch, heads, ROOM, dim), DType::F32, device);
-        Ok(Self { keys: zeros()?, values: zeros()?, len: 0 })
-    }
-
-    /// Keeps the rows of the batch that `rows` names, in that order; a row may be named twice.
-    pub fn select(&self, rows: &Tensor) -> Result<Self> {
-        // What is filled is copied, so that no two caches ever share their storage.
-        let pick =
-            |x: &Tensor| roomy(&x.narrow(2, 0, self.len)?.to_contiguous()?.index_select(rows, 0)?, ROOM);
-        Ok(Self { keys: pick(&self.keys)?, values: pick(&self.values)?, len: self.len })
-    }
-
-    /// Adds new positions, `[batch, new, heads, dim]`.
-    fn append(&mut self, keys: &Tensor, values: &Tensor) -> Result<()> {
-        let new = keys.dim(1)?;
-        if self.len + new > self.keys.dim(2)? {
-            let room = new + ROOM.max(self.len);
-            self.keys = roomy(&self.keys.narrow(2, 0, self.len)?, room)?;
-            self.values = roomy(&self.values.narrow(2, 0, self.len)?, room)?;
-        }
-        self.keys.slice_set(&keys.transpose(1, 2)?.to_contiguous()?, 2, self.len)?;
-        self.values.slice_set(&values.transpose(1, 2)?.to_contiguous()?, 2, self.len)?;
-        self.len += new;
-        Ok(())
-    }
-
-    /// Keys and values, `[batch, len, heads, dim]`, as views.
-    fn filled(&self) -> Result<(Tensor, Tensor)> {
-        let view = |x: &Tensor| x.narrow(2, 0, self.len)?.transpose(1, 2);
-        Ok((view(&self.keys)?, view(&self.values)?))
-    }
-}
-
-/// A copy of `[batch, heads, len, dim]` with room for more positions.
-fn roomy(x: &Tensor, room: usize) -> Result<Tensor> {
-    let (batch, heads, len, dim) = x.dims4()?;
-    let copy = Tensor::zeros((batch, heads, len + room, dim), x.dtype(), x.device())?;
-    if len > 0 {
-        copy.slice_set(&x.to_contiguous()?, 2, 0)?;
-    }
-    Ok(copy)
-}
-
 /// How a checkpoint names the four matrices of an attention.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionNames {
@@ -198,18 +131,18 @@ impl AttentionNames {
 /// Multi-head attention over its own input. Queries, keys and values come of the same, so their matrices are one.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    input: Linear,
-    heads: Heads,
+    pub(crate) input: Linear,
+    pub(crate) heads: Heads,
     relative: Option<RelativePositions>,
 }
 
 /// Multi-head attention over a memory, whose keys and values are computed once.
 #[derive(Clone, Debug)]
 pub struct CrossAttention {
-    query: Linear,
+    pub(crate) query: Linear,
     /// The matrices of keys and values are one.
     key_value: Linear,
-    heads: Heads,
+    pub(crate) heads: Heads,
 }
 
 /// What both have in common: how projections divide into heads, and the output matrix.
@@ -350,7 +283,7 @@ impl CrossAttention {
     pub fn remember(&self, memory: &Tensor) -> Result<KeyValues> {
         let [keys, values] = self.heads.parts(&self.key_value.forward(memory)?)?;
         let lay = |x: &Tensor| x.transpose(1, 2)?.to_contiguous();
-        Ok(KeyValues { keys: lay(&keys)?, values: lay(&values)?, len: memory.dim(1)? })
+        KeyValues::of(lay(&keys)?, lay(&values)?)
     }
 
     /// Of `x` `[batch, time, dim]` with a memory, added to `residual`. A memory of batch 1 serves
@@ -366,7 +299,7 @@ impl CrossAttention {
         attention_probabilities(&self.queries(x)?, &memory.filled()?.0, self.heads.scale, None, See::All)
     }
 
-    fn queries(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn queries(&self, x: &Tensor) -> Result<Tensor> {
         self.heads.parts(&self.query.forward(x)?).map(|[queries]| queries)
     }
 }

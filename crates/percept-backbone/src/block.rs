@@ -5,7 +5,9 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::activation::Activation;
-use crate::attention::{Attention, AttentionNames, CrossAttention, KeyValues, See};
+use crate::attention::{Attention, AttentionNames, CrossAttention, See};
+use crate::decode_attention::Decode;
+use crate::key_values::KeyValues;
 use crate::linear::Linear;
 use crate::mlp::{Experts, Mlp};
 use crate::norm::LayerNorm;
@@ -172,6 +174,22 @@ impl Block {
             x = cross.attention.over_memory(&cross.norm.forward(&x)?, memory, &x)?;
         }
         self.feed_forward(&x)
+    }
+
+    /// [`Block::step`] for several decodes, each with a cache and a memory of its own, that are fed a position each:
+    /// `[rows of all, 1, dim]`, the rows of a decode side by side. The matrices meet all rows at once.
+    pub fn step_together(&self, x: &Tensor, decodes: &mut [Decode<'_>]) -> Result<Tensor> {
+        let mut x = self.attention.over_pasts(&self.attention_norm.forward(x)?, decodes, x)?;
+        if let Some(cross) = &self.cross {
+            x = cross.attention.over_memories(&cross.norm.forward(&x)?, decodes, &x)?;
+        }
+        self.feed_forward(&x)
+    }
+
+    /// Whether [`Block::step_together`] gives each row the bits that it gets alone, on this machine.
+    pub fn rows_are_independent(&self) -> bool {
+        let cross = self.cross.as_ref().is_none_or(|cross| cross.attention.rows_are_independent());
+        self.attention.rows_are_independent() && cross && self.mlp.rows_are_independent()
     }
 
     /// [`Block::step`] that also tells how much each position looks at each position of the memory,

@@ -8,6 +8,7 @@
 mod activation;
 mod attention;
 mod batch_norm;
+pub mod bert;
 mod block;
 pub mod checkpoint;
 pub mod clip_text;
@@ -16,6 +17,7 @@ mod conv;
 mod conv2d;
 mod cpu;
 pub mod decode;
+mod decode_attention;
 mod deformable;
 mod depthwise;
 mod device;
@@ -26,6 +28,7 @@ mod grid_sample;
 pub mod hgnet;
 pub mod hiera;
 pub mod image_processor;
+mod key_values;
 mod linear;
 mod machine;
 pub mod mel;
@@ -48,15 +51,14 @@ mod weights;
 mod window;
 
 pub use activation::Activation;
-pub use attention::{
-    Attention, AttentionNames, CrossAttention, KeyValues, See, scaled_dot_product_attention,
-};
+pub use attention::{Attention, AttentionNames, CrossAttention, See, scaled_dot_product_attention};
 pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockNames, BlockShape, Cross};
 pub use candle_core::{D, DType, Device, Error as EngineError, Tensor};
 pub use contiguous::ToContiguous;
 pub use conv::{Conv1d, Conv1dShape};
 pub use conv2d::Conv2d;
+pub use decode_attention::Decode;
 pub use deformable::{FeaturePoints, deformable_attention};
 pub use depthwise::Depthwise;
 pub use device::{
@@ -64,6 +66,7 @@ pub use device::{
 };
 pub use elementwise::{add_to_each, sigmoid};
 pub use grid_sample::{GridSampling, grid_sample};
+pub use key_values::KeyValues;
 pub use linear::{Embedding, Linear, products};
 pub use machine::{InstructionLimit, Machine, Rates};
 pub use mlp::{Experts, Mlp};
@@ -72,14 +75,14 @@ pub use nms::{box_iou, nms, nms_by_class};
 pub use norm::{GroupNorm, LayerNorm, l2_normalize};
 pub use percept_kernels::{
     Alignment, Between, ConvShape, ConvTransposeShape, Extent, Filter, LastWindow, Outside, PointSampling,
-    Pool, Pooling, likeliest,
+    Pool, Pooling,
 };
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
-pub use resample::{resize, resize_by, resize_in_bands, resize_matrix};
+pub use resample::{likeliest_resized, resize, resize_by, resize_in_bands, resize_matrix};
 pub use sine::sine_positions;
 pub use sourced_attention::{SourcedAttention, projections_apart};
-pub use two_way::{FewTokens, Looked, Seen, two_way};
+pub use two_way::{FewTokens, Looked, Seen, both_ways, two_way};
 pub use weights::{Stored, Weights, WeightsError};
 pub use window::{window_partition, window_unpartition};
 

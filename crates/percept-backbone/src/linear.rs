@@ -177,12 +177,24 @@ impl Linear {
         self.run(x, Some(activation), Some(residual))
     }
 
-    /// [`Linear::forward`] to plain numbers, row by row: what comes out of the network is not copied
-    /// once more.
-    pub fn forward_to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
+    /// Whether a row's outputs have the same bits whatever rows are multiplied with it. Never said of other devices than
+    /// the processor.
+    pub fn rows_are_independent(&self) -> bool {
         match &self.form {
-            Form::Packed(layer) => layer.op(None).to_vec(x),
-            Form::Dense(_) => self.forward(x)?.flatten_all()?.to_vec1(),
+            Form::Packed(layer) => layer.weight.rows_are_independent(),
+            Form::Dense(_) => false,
+        }
+    }
+
+    /// [`Linear::forward`] to plain numbers, row by row, in a buffer that takes their length: who fills it again and again
+    /// pays for its memory once.
+    pub fn forward_into(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
+        match &self.form {
+            Form::Packed(layer) => layer.op(None).write_into(x, out),
+            Form::Dense(_) => {
+                *out = self.forward(x)?.flatten_all()?.to_vec1()?;
+                Ok(())
+            }
         }
     }
 

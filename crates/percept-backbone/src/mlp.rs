@@ -103,4 +103,12 @@ impl Mlp {
         }
         self.up.mlp_onto(self.activation, &self.down, x, residual)
     }
+
+    /// See [`Linear::rows_are_independent`].
+    pub(crate) fn rows_are_independent(&self) -> bool {
+        [Some(&self.up), Some(&self.down), self.gate.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(Linear::rows_are_independent)
+    }
 }

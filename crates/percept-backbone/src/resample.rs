@@ -61,6 +61,36 @@ pub(crate) fn resize_plane(plane: &[f32], from: [usize; 2], to: [usize; 2], filt
     Resize { filter, alignment: Alignment::Edges, input: from, output: to }.apply(plane, 1, out);
 }
 
+/// For each pixel of `planes` `[planes, height, width]`, resized to `size`, which plane is largest there and that plane's
+/// softmax probability: what [`resize`], arg max and softmax give, without the resized planes. `band(first, best,
+/// probability)` is called for consecutive bands of rows from the top, with the number of their first row and `[rows,
+/// width]` each. It runs on the processor.
+pub fn likeliest_resized(
+    planes: &Tensor,
+    size: [usize; 2],
+    filter: Filter,
+    alignment: Alignment,
+    mut band: impl FnMut(usize, &[u16], &[f32]),
+) -> Result<()> {
+    /// Rows of a band: many output rows come of two input rows, which are resized along the band once.
+    const ROWS: usize = 256;
+    let (count, height, width) = planes.dims3()?;
+    let resize = checked(filter, alignment, [height, width], size)?;
+    if count == 0 {
+        candle_core::bail!("resize: a plane at least is wanted");
+    }
+    let input = planes.flatten_all()?.to_vec1::<f32>()?;
+    let most = ROWS.min(size[0]) * size[1];
+    let (mut best, mut probability) = (vec![0; most], vec![0.0; most]);
+    for first in (0..size[0]).step_by(ROWS) {
+        let rows = ROWS.min(size[0] - first);
+        let (best, probability) = (&mut best[..rows * size[1]], &mut probability[..rows * size[1]]);
+        resize.likeliest_rows(&input, count, first..first + rows, best, probability);
+        band(first, best, probability);
+    }
+    Ok(())
+}
+
 fn checked(filter: Filter, alignment: Alignment, input: [usize; 2], output: [usize; 2]) -> Result<Resize> {
     if input[0] * input[1] * output[0] * output[1] == 0 {
         candle_core::bail!("resize: {input:?} to {output:?} pixels");

@@ -90,6 +90,14 @@ impl FewTokens {
         })
     }
 
+    /// The same with every channel of the output multiplied by its factor `[dim]`, before a residual is added (layer scale).
+    pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {
+        let Projection { linear, weight, bias } = self.output;
+        let weight = weight.broadcast_mul(&factors.unsqueeze(1)?)?;
+        let output = Projection { linear: linear.scaled_by(factors)?, weight, bias: (bias * factors)? };
+        Ok(Self { output, ..self })
+    }
+
     /// Rows `[batch, tokens, inner]`, each head of them times its part of `matrix` `[inner, dim]`: `[batch, tokens *
     /// heads, dim]`.
     fn through(&self, rows: &Tensor, matrix: &Tensor) -> Result<Tensor> {
@@ -199,6 +207,43 @@ pub fn two_way(
     })
 }
 
+/// Pixels `[batch, pixels, dim]` look at tokens `[batch, tokens, dim]` and are added to what they see, while tokens look at
+/// what the pixels were before, by the same scores (GLIP, Grounding DINO). `looking` is the attention of the pixels; that of
+/// the tokens has its matrices of queries and keys the other way round, and its [`FewTokens::answer`] is what they see.
+pub fn both_ways(pixels: &Tensor, tokens: &Tensor, looking: &FewTokens) -> Result<Looked> {
+    let heads = looking.heads;
+    let (batch, count, dim) = tokens.dims3()?;
+    let (keys, offsets) = looking.keys(tokens)?;
+    let values = looking.values(tokens)?;
+    // Head by head: the softmax of pixels is over the tokens of a head.
+    let by_head = |rows: &Tensor| -> Result<Tensor> {
+        let width = rows.elem_count() / (batch * count * heads);
+        let rows = rows.reshape((batch, count, heads, width))?.transpose(1, 2)?.contiguous()?;
+        rows.reshape((batch, heads * count, width))
+    };
+    let (keys, offsets, values) = (by_head(&keys)?, by_head(&offsets)?, by_head(&values)?);
+    let precision = match looking.precision {
+        Precision::Int8 => Precision::Bf16,
+        precision => precision,
+    };
+    let (mut made, mut means) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
+    for item in 0..batch {
+        let pixels = pixels.get(item)?.contiguous()?;
+        let rows = pixels.dim(0)?;
+        let offsets = offsets.get(item)?.flatten_all()?;
+        let scores = Linear::new(&keys.get(item)?, Some(offsets), precision)?.forward(&pixels)?;
+        let weights = candle_nn::ops::softmax_last_dim(&scores.reshape((rows, heads, count))?)?;
+        let values = values.get(item)?.t()?.contiguous()?;
+        let values = Linear::new(&values, Some(looking.output.bias.clone()), precision)?;
+        made.push(values.forward_onto(&weights.reshape((rows, heads * count))?, &pixels)?);
+        let weights = candle_nn::ops::softmax_last_dim(&scores.t()?.to_contiguous()?)?;
+        means.push(weights.matmul(&pixels)?);
+    }
+    let means = Tensor::stack(&means, 0)?.reshape((batch, heads, count, dim))?;
+    let means = means.transpose(1, 2)?.contiguous()?.reshape((batch, count * heads, dim))?;
+    Ok(Looked { pixels: Tensor::stack(&made, 0)?, means })
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -246,6 +291,23 @@ mod tests {
         assert_eq!(found.dims(), wanted.dims());
         let worst = (found - wanted).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(worst < 2e-5, "{worst}");
+    }
+
+    #[test]
+    fn scores_serve_both_ways() {
+        for (batch, count, tokens) in [(1, 50, 7), (3, 30, 40)] {
+            let (dim, inner, heads) = (32, 48, 4);
+            let factors = random(&[dim], 1.0);
+            let looking = few(dim, inner, heads);
+            let turned = few(dim, inner, heads);
+            let asking = FewTokens { query: looking.key.clone(), key: looking.query.clone(), ..turned };
+            let [looking, asking] = [looking, asking].map(|few| few.scaled_by(&factors).unwrap());
+            let (pixels, words) = (random(&[batch, count, dim], 1.0), random(&[batch, tokens, dim], 1.0));
+            let looked = both_ways(&pixels, &words, &looking).unwrap();
+            let answer = asking.answer(&looked, &words).unwrap();
+            assert_close(&looked.pixels, &(plain(&looking, &pixels, &words, &words) + &pixels).unwrap());
+            assert_close(&answer, &(plain(&asking, &words, &pixels, &pixels) + &words).unwrap());
+        }
     }
 
     #[test]

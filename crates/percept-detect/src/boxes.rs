@@ -1,6 +1,20 @@
 //! Boxes as networks compute with them: centre x, centre y, width and height, each as a part of the canvas.
 
-use percept_backbone::{Result, Tensor};
+use percept_backbone::{
+    MultiScaleAttention, MultiScaleShape, Offsets, PointSampling, Result, Tensor, Weights, WeightsError,
+};
+
+/// An attention whose offsets are in halves of the boxes of queries, shared among its points.
+pub(crate) fn attention_in_boxes(
+    weights: &Weights,
+    dim: usize,
+    heads: usize,
+    points: &[usize],
+) -> Result<MultiScaleAttention, WeightsError> {
+    let (sampling, unit) = (PointSampling::Bilinear, Offsets::OfBoxes(0.5));
+    let shape = MultiScaleShape { dim, heads, points, sampling, unit, projected: true };
+    MultiScaleAttention::load_shaped(weights, shape)
+}
 
 /// Boxes moved by a part of their size, and made larger by a factor whose logarithm is given: all `[.., 4]` (`refine_bboxes`
 /// of LW-DETR and RF-DETR).
@@ -12,21 +26,34 @@ pub(crate) fn refine(boxes: &Tensor, deltas: &Tensor) -> Result<Tensor> {
     Tensor::cat(&[((moved? * &size)? + centre?)?, (grown?.exp()? * size)?], last)
 }
 
-/// Sines and cosines of the numbers of boxes, `channels` of each: `[.., 4]` to `[.., 4 * channels]`, y before x.
+/// Numbers between 0 and 1 to their logits; those nearer than 1e-5 to either count as that near
+/// (`torch.special.logit(x, eps=1e-5)`).
+pub(crate) fn logit(x: &Tensor) -> Result<Tensor> {
+    let x = x.clamp(1e-5, 1.0 - 1e-5)?;
+    (&x / (1.0 - &x)?)?.log()
+}
+
+/// `1 / (1 + exp(-x))`, infinities included.
+pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    (x.neg()?.exp()? + 1.0)?.recip()
+}
+
+/// Sines and cosines in turn of an angle, `channels` of them, of ever longer waves: the longest is nearly `temperature` times
+/// as long as the first.
+pub(crate) fn waves(angle: f32, channels: usize, temperature: f32) -> impl Iterator<Item = f32> + use<> {
+    (0..channels).map(move |channel| {
+        let angle = angle / temperature.powf((channel / 2 * 2) as f32 / channels as f32);
+        if channel % 2 == 0 { angle.sin() } else { angle.cos() }
+    })
+}
+
+/// Waves of the numbers of boxes, `channels` of each: `[.., 4]` to `[.., 4 * channels]`, y before x
+/// (`encode_sinusoidal_position_embedding`).
 pub(crate) fn encode_boxes(boxes: &Tensor, channels: usize) -> Result<Tensor> {
     let values = boxes.flatten_all()?.to_vec1::<f32>()?;
-    let waves: Vec<f32> =
-        (0..channels).map(|channel| 10_000_f32.powf((channel / 2 * 2) as f32 / channels as f32)).collect();
-    let mut encoded = Vec::with_capacity(values.len() * channels);
-    for place in values.chunks_exact(4) {
-        for number in [1, 0, 2, 3] {
-            let angle = place[number] * std::f32::consts::TAU;
-            encoded.extend(waves.iter().enumerate().map(|(channel, wave)| match channel % 2 {
-                0 => (angle / wave).sin(),
-                _ => (angle / wave).cos(),
-            }));
-        }
-    }
+    let numbers = values.chunks_exact(4).flat_map(|place| [place[1], place[0], place[2], place[3]]);
+    let angles = numbers.map(|number| number * std::f32::consts::TAU);
+    let encoded: Vec<f32> = angles.flat_map(|angle| waves(angle, channels, 10_000.0)).collect();
     let mut shape = boxes.dims().to_vec();
     if let Some(last) = shape.last_mut() {
         *last = 4 * channels;

@@ -12,6 +12,7 @@ mod detr;
 pub mod format;
 #[cfg(test)]
 mod golden;
+mod grounding_dino;
 mod heads;
 mod merge;
 mod rf_detr;
@@ -29,6 +30,11 @@ use percept_core::{Arch, Detect};
 /// The architectures of this task.
 pub const ARCHS: &[Arch<Detect>] = &[
     Arch { name: "detr", identifiers: &["DetrForObjectDetection", "detr"], load: detr::load },
+    Arch {
+        name: "grounding-dino",
+        identifiers: &["GroundingDinoForObjectDetection", "grounding-dino"],
+        load: grounding_dino::load,
+    },
     Arch {
         name: "rf-detr",
         identifiers: &["RfDetrForObjectDetection", "RfDetrForInstanceSegmentation", "rf_detr"],

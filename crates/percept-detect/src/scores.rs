@@ -11,6 +11,8 @@ pub(crate) enum Scores {
     /// Classes by themselves: as many pairs of a query and a class as there are queries, the best by their sigmoid
     /// (RT-DETR, D-FINE, RF-DETR). A query may come out under several classes.
     Sigmoid,
+    /// Each query has its best class, by its sigmoid (Grounding DINO, whose classes are the tokens of a text).
+    Best,
 }
 
 /// What a network says of a batch of pictures.
@@ -39,7 +41,7 @@ impl Scores {
     pub(crate) fn logits(self, classes: usize) -> usize {
         match self {
             Self::Softmax => classes + 1,
-            Self::Sigmoid => classes,
+            Self::Sigmoid | Self::Best => classes,
         }
     }
 
@@ -58,10 +60,16 @@ impl Scores {
                 })
                 .collect(),
             Self::Sigmoid => {
-                let score = |(index, logit): (usize, &f32)| {
-                    (index / classes, index % classes, 1.0 / (1.0 + (-logit).exp()))
-                };
+                let score =
+                    |(index, logit): (usize, &f32)| (index / classes, index % classes, sigmoid(*logit));
                 logits.iter().enumerate().map(score).collect()
+            }
+            Self::Best => {
+                let best = |(query, logits): (usize, &[f32])| {
+                    let class = (0..classes).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
+                    (query, class, sigmoid(logits[class]))
+                };
+                logits.chunks_exact(classes).enumerate().map(best).collect()
             }
         };
         // Stable: of equal scores the first query comes first.
@@ -74,6 +82,10 @@ impl Scores {
         };
         Ok(found.into_iter().take_while(|(.., score)| *score > threshold).map(candidate).collect())
     }
+}
+
+pub(crate) fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 /// The best class but the last one, and its softmax over all.

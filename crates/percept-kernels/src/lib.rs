@@ -59,6 +59,7 @@ mod grid_sample;
 mod group_norm;
 mod isa;
 mod likeliest;
+mod likeliest_resized;
 mod linear_bf16;
 mod linear_f32;
 mod linear_half;

@@ -6,7 +6,7 @@ use crate::isa::isa;
 use crate::math::{exp, per_isa};
 
 /// Pixels that are compared together; what is kept of them stays in registers and the first-level cache.
-const RUN: usize = 64;
+pub(crate) const RUN: usize = 64;
 
 /// For each pixel, which of the planes is largest there, the first of equals, and that plane's softmax probability.
 /// `planes` is `[classes, pixels]`; `best` and `probability` have a place for each pixel.
@@ -33,7 +33,7 @@ pub fn likeliest(planes: &[f32], best: &mut [u16], probability: &mut [f32]) {
 
 per_isa! {
     /// At most [`RUN`] pixels: the first of each plane.
-    fn likeliest_of(planes: &[f32], stride: usize, best: &mut [u16], probability: &mut [f32]) {
+    pub(crate) fn likeliest_of(planes: &[f32], stride: usize, best: &mut [u16], probability: &mut [f32]) {
         let count = best.len();
         let (mut most, mut place) = ([f32::NEG_INFINITY; RUN], [0_u32; RUN]);
         let runs = || planes.chunks(stride).map_while(|plane| plane.get(..count));

@@ -159,6 +159,11 @@ impl Matmul for PackedBf16 {
         self.depth
     }
 
+    fn rows_are_independent(&self) -> bool {
+        // As for f32.
+        isa() < Isa::Avx512Vnni
+    }
+
     /// Products of two bf16 are exact in f32; the error is that of rounding both sides to 8 bits.
     fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);

@@ -150,6 +150,11 @@ impl Matmul for PackedF32 {
         self.depth
     }
 
+    fn rows_are_independent(&self) -> bool {
+        // AVX-512 tiles of up to four rows have several sums a number, and AMX takes over from eight.
+        isa() < Isa::Avx512
+    }
+
     fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>) {
         let rows = rows_of(input.len(), self.depth, out.len(), self.channels);
         let isa = isa();

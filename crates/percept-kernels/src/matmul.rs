@@ -22,6 +22,10 @@ pub trait Matmul: Sealed + Send + Sync {
     /// If a length does not fit.
     fn matmul(&self, input: &[f32], out: &mut [f32], epilogue: &Epilogue<'_>);
 
+    /// Whether a row's outputs have the same bits on this machine whatever rows are multiplied with it. Where they have
+    /// not, a few rows are summed up in another order than many, and outputs differ by that rounding.
+    fn rows_are_independent(&self) -> bool;
+
     /// [`Matmul::matmul`] into a new array.
     ///
     /// # Panics

@@ -147,7 +147,7 @@ impl Resize {
 
 per_isa! {
     /// `out` = the sum over taps of `weights[tap]` times the line that begins at `at[tap]`.
-    fn mix(taps: usize, lines: &[f32], at: [usize; 4], weights: [f32; 4], out: &mut [f32]) {
+    pub(crate) fn mix(taps: usize, lines: &[f32], at: [usize; 4], weights: [f32; 4], out: &mut [f32]) {
         let count = out.len();
         let [a, b, c, d] = at.map(|at| &lines[at..][..count]);
         let [wa, wb, wc, wd] = weights;

@@ -227,3 +227,48 @@ fn bf16x3_keeps_sixteen_bits() {
         });
     }
 }
+
+/// Who decodes several recordings at once counts on this: what one of them says must not depend on the others.
+#[test]
+fn independent_rows_have_the_same_bits_in_any_company() {
+    for (n, k) in [(100, 384), (1536, 384), (33, 97), (384, 1536)] {
+        let (input, weight) = (numbers(64 * k, 1), numbers(n * k, 2));
+        let (bias, old) = (numbers(n, 3), numbers(64 * n, 4));
+        let halves: Vec<f16> = weight.iter().copied().map(f16::from_f32).collect();
+        let packed: [(&str, &dyn Matmul); 4] = [
+            ("int8", &PackedInt8::new(&weight, n, k)),
+            ("half", &PackedHalf::new(&halves, n, k)),
+            ("f32", &PackedF32::new(&weight, n, k)),
+            ("bf16", &PackedBf16::new(&weight, n, k)),
+        ];
+        on_each_isa(|isa| {
+            for (name, packed) in packed {
+                let product = |first: usize, rows: usize| {
+                    let epilogue = Epilogue::NONE
+                        .bias(Some(&bias))
+                        .activation(Activation::GeluErf)
+                        .residual(Residual::Add(&old[first * n..(first + rows) * n]));
+                    packed.forward(&input[first * k..(first + rows) * k], &epilogue)
+                };
+                let alone: Vec<f32> = (0..64).flat_map(|row| product(row, 1)).collect();
+                let most = (0..64).map(|row| [row, 64]).chain([[0, 2], [3, 5], [7, 20], [2, 45]]);
+                let worst = most
+                    .flat_map(|[first, end]| {
+                        let together = product(first, end - first);
+                        let differences =
+                            together.iter().zip(&alone[first * n..]).map(|(a, b)| (a - b).abs());
+                        differences
+                            .fold(None, |worst: Option<f32>, next| Some(worst.map_or(next, |w| w.max(next))))
+                    })
+                    .fold(0.0, f32::max);
+                if packed.rows_are_independent() {
+                    assert_eq!(worst, 0.0, "{isa:?} {name} {n}x{k}");
+                } else {
+                    // What is summed in another order differs by rounding only.
+                    assert!(f64::from(worst) < 4.0 * rounding(k), "{isa:?} {name} {n}x{k}: {worst}");
+                    eprintln!("{isa:?} {name} {n}x{k}: rows differ by {worst:e}");
+                }
+            }
+        });
+    }
+}

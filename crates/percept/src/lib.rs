@@ -28,6 +28,7 @@ mod load;
 mod output;
 pub mod picture;
 pub mod pipeline;
+pub mod pose;
 pub mod register;
 mod report;
 pub mod segment;

@@ -70,6 +70,10 @@ impl Packed {
         self.kernel().channels()
     }
 
+    pub(crate) fn rows_are_independent(&self) -> bool {
+        self.kernel().rows_are_independent()
+    }
+
     fn kernel(&self) -> &dyn Matmul {
         match self {
             Self::F32(packed) => packed,
@@ -94,9 +98,14 @@ impl LinearOp {
         Epilogue::NONE.bias(self.bias.as_deref()).activation(self.activation).scale(self.scale.as_deref())
     }
 
-    /// Of a tensor, without a tensor around the result.
-    pub(crate) fn to_vec(&self, x: &Tensor) -> Result<Vec<f32>> {
-        with_values(x, |x| Ok(self.product(x, Residual::None)))
+    /// Of a tensor, without a tensor around the result, and in memory that is there.
+    pub(crate) fn write_into(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
+        let kernel = self.weight.kernel();
+        with_values(x, |x| {
+            out.resize(x.len().checked_div(kernel.depth()).unwrap_or(0) * kernel.channels(), 0.0);
+            kernel.matmul(x, out, &self.epilogue());
+            Ok(())
+        })
     }
 
     fn product(&self, x: &[f32], residual: Residual<'_>) -> Vec<f32> {

@@ -1,17 +1,17 @@
 //! Beam search with the semantics of Hugging Face transformers 5 (`generation/utils.py`,
 //! `_beam_search`, `early_stopping=False`, one end token).
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::{Decoder, Hypothesis, Search, scores};
-use crate::Result;
+use super::walk::Turn;
+use super::{Hypothesis, Search, scores};
 
 /// A sequence that is still growing.
 #[derive(Clone)]
 struct Beam {
     /// Sum of the log-probabilities, before the rules took their share.
     score: f32,
-    trail: Option<Rc<Step>>,
+    trail: Option<Arc<Step>>,
     len: usize,
 }
 
@@ -19,7 +19,7 @@ struct Beam {
 struct Step {
     token: u32,
     logprob: f32,
-    before: Option<Rc<Step>>,
+    before: Option<Arc<Step>>,
 }
 
 impl Beam {
@@ -39,7 +39,7 @@ impl Beam {
     }
 
     fn grown(&self, token: u32, score: f32, logprob: f32) -> Self {
-        let trail = Some(Rc::new(Step { token, logprob, before: self.trail.clone() }));
+        let trail = Some(Arc::new(Step { token, logprob, before: self.trail.clone() }));
         Self { score, trail, len: self.len + 1 }
     }
 
@@ -49,24 +49,31 @@ impl Beam {
     }
 }
 
-pub(super) fn search<D: Decoder>(
-    decoder: &D,
-    mut state: D::State,
-    first: Vec<f32>,
-    search: &Search<'_>,
-    beams: usize,
+/// A beam search under way.
+pub(super) struct Beams {
+    count: usize,
     length_penalty: f32,
-) -> Result<Vec<Hypothesis>> {
-    let vocabulary = first.len();
-    let mut running = vec![Beam { score: 0.0, trail: None, len: 0 }];
-    let mut finished: Vec<(f32, Beam)> = Vec::new();
-    let mut logits = first;
-    for len in 1..=search.max_new.max(1) {
-        let totals = restrict(&mut logits, vocabulary, &running, search);
+    running: Vec<Beam>,
+    finished: Vec<(f32, Beam)>,
+    /// Tokens of a beam that is still growing, the next one included.
+    len: usize,
+}
+
+impl Beams {
+    pub(super) fn new(count: usize, length_penalty: f32) -> Self {
+        let running = vec![Beam { score: 0.0, trail: None, len: 0 }];
+        Self { count, length_penalty, running, finished: Vec::new(), len: 1 }
+    }
+
+    /// Goes on from the scores of each beam.
+    pub(super) fn take(&mut self, logits: &mut [f32], search: &Search<'_>) -> Turn {
+        let (beams, len, running) = (self.count, self.len, &self.running);
+        let vocabulary = logits.len() / running.len();
+        let totals = restrict(logits, vocabulary, running, search);
         let rows = logits
             .chunks_exact(vocabulary)
             .zip(&totals)
-            .zip(&running)
+            .zip(running)
             .map(|((scores, (total, _)), beam)| scores::Row { scores, total: *total, offset: beam.score })
             .collect::<Vec<_>>();
         // Twice as many as are kept: even if half of them end, enough are left to go on.
@@ -81,32 +88,35 @@ pub(super) fn search<D: Decoder>(
         let ends = |beam: &Beam| {
             len >= search.max_new || beam.trail.as_ref().is_some_and(|step| step.token == search.end)
         };
+        let worth = |beam: &Beam| beam.score / (len as f32).powf(self.length_penalty);
         // Only the best `beams` candidates may end; the others are there to go on.
         for (_, beam) in candidates.iter().take(beams).filter(|(_, beam)| ends(beam)) {
-            finished.push((beam.score / (len as f32).powf(length_penalty), beam.clone()));
+            self.finished.push((worth(beam), beam.clone()));
         }
-        finished.sort_by(|a, b| b.0.total_cmp(&a.0));
-        finished.truncate(beams);
+        self.finished.sort_by(|a, b| b.0.total_cmp(&a.0));
+        self.finished.truncate(beams);
         let (parents, next): (Vec<usize>, Vec<Beam>) =
             candidates.into_iter().filter(|(_, beam)| !ends(beam)).take(beams).unzip();
-        let Some(best) = next.first() else { break };
-        let hope = best.score / (len as f32).powf(length_penalty);
-        if finished.len() == beams && finished.last().is_some_and(|(worst, _)| hope <= *worst) {
-            break;
+        let Some(best) = next.first() else { return Turn::End };
+        let hope = worth(best);
+        if self.finished.len() == beams && self.finished.last().is_some_and(|(worst, _)| hope <= *worst) {
+            return Turn::End;
         }
-        if parents.iter().copied().ne(0..running.len()) {
-            decoder.select(&mut state, &parents)?;
+        let kept = parents.iter().copied().ne(0..running.len()).then_some(parents);
+        let tokens = next.iter().filter_map(|beam| beam.trail.as_ref().map(|step| step.token)).collect();
+        self.running = next;
+        self.len += 1;
+        Turn::Go { kept, tokens }
+    }
+
+    /// What was found, best first.
+    pub(super) fn finish(mut self) -> Vec<Hypothesis> {
+        if self.finished.is_empty() {
+            // Every token was forbidden: the sequences end where they stand.
+            self.finished = self.running.into_iter().map(|beam| (beam.score, beam)).collect();
         }
-        running = next;
-        let tokens =
-            running.iter().filter_map(|beam| beam.trail.as_ref().map(|step| step.token)).collect::<Vec<_>>();
-        logits = decoder.step(&tokens, &mut state)?;
+        self.finished.into_iter().map(|(score, beam)| beam.finish(score)).collect()
     }
-    if finished.is_empty() {
-        // Every token was forbidden: the sequences end where they stand.
-        finished = running.into_iter().map(|beam| (beam.score, beam)).collect();
-    }
-    Ok(finished.into_iter().map(|(score, beam)| beam.finish(score)).collect())
 }
 
 /// Applies the rules to the scores of each row. Gives, for each, the log of the sum of all powers, which
@@ -118,7 +128,7 @@ fn restrict(logits: &mut [f32], vocabulary: usize, running: &[Beam], search: &Se
         .map(|(row, beam)| {
             let total = scores::log_sum_exp(row);
             let tokens = beam.tokens();
-            for rule in search.rules {
+            for rule in &search.rules {
                 rule.apply(&tokens, row);
             }
             (total, scores::log_sum_exp(row) - total)
@@ -128,8 +138,9 @@ fn restrict(logits: &mut [f32], vocabulary: usize, running: &[Beam], search: &Se
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Strategy, generate};
+    use super::super::{Decoder, Feed, Strategy, generate};
     use super::*;
+    use crate::Result;
 
     /// Scores depend on the last token only; token 0 ends.
     struct Chain([[f32; 3]; 3]);
@@ -137,9 +148,13 @@ mod tests {
     impl Decoder for Chain {
         type State = usize;
 
-        fn step(&self, tokens: &[u32], rows: &mut usize) -> Result<Vec<f32>> {
-            assert_eq!(tokens.len(), *rows);
-            Ok(tokens.iter().flat_map(|token| self.0[*token as usize].map(f32::ln)).collect())
+        fn step(&self, feeds: &mut [Feed<'_, usize>], scores: &mut Vec<f32>) -> Result<()> {
+            scores.clear();
+            for Feed { tokens, state: rows } in feeds {
+                assert_eq!(tokens.len(), **rows);
+                scores.extend(tokens.iter().flat_map(|token| self.0[*token as usize].map(f32::ln)));
+            }
+            Ok(())
         }
 
         fn select(&self, rows: &mut usize, kept: &[usize]) -> Result<()> {
@@ -155,8 +170,8 @@ mod tests {
         let chain = Chain([[1.0, 0.0, 0.0], [0.4, 0.3, 0.3], [0.9, 0.05, 0.05]]);
         let first = [0.0_f32, 0.6, 0.4].map(f32::ln).to_vec();
         let run = |strategy| {
-            let search = Search { strategy, rules: &[], end: 0, max_new: 4 };
-            generate(&chain, 1, first.clone(), &search).unwrap()[0].clone()
+            let search = Search { strategy, rules: vec![], end: 0, max_new: 4 };
+            generate(&chain, 1, first.clone(), search).unwrap()[0].clone()
         };
         assert_eq!(run(Strategy::Greedy).tokens, vec![1, 0]);
         let best = run(Strategy::Beam { beams: 2, length_penalty: 1.0 });

@@ -3,8 +3,8 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Decoder, Hypothesis, Search, scores};
-use crate::Result;
+use super::walk::Turn;
+use super::{Hypothesis, Search, scores};
 
 /// How tokens are drawn.
 pub(super) struct Drawing {
@@ -13,48 +13,54 @@ pub(super) struct Drawing {
     pub(super) seed: u64,
 }
 
-/// Follows one greedy row, or several drawn ones.
-pub(super) fn search<D: Decoder>(
-    decoder: &D,
-    mut state: D::State,
-    first: Vec<f32>,
-    search: &Search<'_>,
+/// One greedy row, or several drawn ones, under way.
+pub(super) struct Rows {
     drawing: Option<Drawing>,
-) -> Result<Vec<Hypothesis>> {
-    let count = drawing.as_ref().map_or(1, |drawing| drawing.candidates);
-    let vocabulary = first.len();
-    let mut rows = (0..count).map(|row| Row::new(row, drawing.as_ref())).collect::<Vec<_>>();
-    let mut finished = Vec::with_capacity(count);
-    let mut logits = first.repeat(count);
-    if count > 1 {
-        decoder.select(&mut state, &vec![0; count])?;
+    running: Vec<Row>,
+    finished: Vec<Row>,
+}
+
+impl Rows {
+    pub(super) fn new(drawing: Option<Drawing>) -> Self {
+        let count = drawing.as_ref().map_or(1, |drawing| drawing.candidates);
+        let running = (0..count).map(|row| Row::new(row, drawing.as_ref())).collect();
+        Self { drawing, running, finished: Vec::with_capacity(count) }
     }
-    loop {
-        let mut kept = Vec::with_capacity(rows.len());
-        let mut next = Vec::with_capacity(rows.len());
-        let before = rows.len();
-        for (index, mut row) in std::mem::take(&mut rows).into_iter().enumerate() {
-            let scores = &mut logits[index * vocabulary..][..vocabulary];
-            let token = row.choose(scores, search, drawing.as_ref().map(|drawing| drawing.temperature));
+
+    /// How many rows there are at first.
+    pub(super) fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Goes on from the scores of each row.
+    pub(super) fn take(&mut self, logits: &mut [f32], search: &Search<'_>) -> Turn {
+        let before = self.running.len();
+        let vocabulary = logits.len() / before;
+        let temperature = self.drawing.as_ref().map(|drawing| drawing.temperature);
+        let (mut kept, mut tokens) = (Vec::with_capacity(before), Vec::with_capacity(before));
+        let rows = std::mem::take(&mut self.running).into_iter().zip(logits.chunks_exact_mut(vocabulary));
+        for (index, (mut row, scores)) in rows.enumerate() {
+            let token = row.choose(scores, search, temperature);
             if token == search.end || row.tokens.len() >= search.max_new {
-                finished.push(row);
+                self.finished.push(row);
             } else {
                 kept.push(index);
-                next.push(token);
-                rows.push(row);
+                tokens.push(token);
+                self.running.push(row);
             }
         }
-        if rows.is_empty() {
-            break;
+        match self.running.len() {
+            0 => Turn::End,
+            rows => Turn::Go { kept: (rows < before).then_some(kept), tokens },
         }
-        if rows.len() < before {
-            decoder.select(&mut state, &kept)?;
-        }
-        logits = decoder.step(&next, &mut state)?;
     }
-    let mut hypotheses = finished.into_iter().map(Row::finish).collect::<Vec<_>>();
-    hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Ok(hypotheses)
+
+    /// What was found, best first.
+    pub(super) fn finish(self) -> Vec<Hypothesis> {
+        let mut hypotheses = self.finished.into_iter().map(Row::finish).collect::<Vec<_>>();
+        hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
+        hypotheses
+    }
 }
 
 struct Row {
@@ -75,7 +81,7 @@ impl Row {
     }
 
     fn choose(&mut self, scores: &mut [f32], search: &Search<'_>, temperature: Option<f32>) -> u32 {
-        for rule in search.rules {
+        for rule in &search.rules {
             rule.apply(&self.tokens, scores);
         }
         let token = match (&mut self.random, temperature) {

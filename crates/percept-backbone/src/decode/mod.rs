@@ -1,30 +1,41 @@
 //! From a decoder's scores to token sequences: greedy, beam and sampled search, once for every task.
 //!
 //! A [`Decoder`] is immutable; what a running decode knows is its `State`, a value that the search
-//! owns. Rules ([`Rule`]) forbid tokens before one is chosen.
+//! owns. Rules ([`Rule`]) forbid tokens before one is chosen. A search is a [`Walk`] that can be interrupted after
+//! every token, so that several of them go in step ([`advance`]) and read the decoder's weights once for all.
 
 mod beam;
 mod independent;
 mod rules;
 mod scores;
+mod walk;
 
 use crate::Result;
 
 pub use percept_kernels::{largest, log_sum_exp};
 pub use rules::{Rule, Suppress, SuppressAtStart};
 pub use scores::softmax;
+pub use walk::{Walk, advance};
 
 /// Something that scores the next token.
-pub trait Decoder {
+pub trait Decoder: Sync {
     /// What a running decode knows: caches of keys and values.
-    type State;
+    type State: Send;
 
-    /// Feeds one token to each row of the state and gives the scores of the next:
-    /// `[rows, vocabulary]`, row-major, unnormalised.
-    fn step(&self, tokens: &[u32], state: &mut Self::State) -> Result<Vec<f32>>;
+    /// Feeds one token to each row of each decode, of which there is at least one, and puts the scores of the next into
+    /// `scores`: `[rows of all, vocabulary]`, row-major, unnormalised. Each decode gets the bits that it would get alone.
+    fn step(&self, feeds: &mut [Feed<'_, Self::State>], scores: &mut Vec<f32>) -> Result<()>;
 
     /// Keeps the rows that `rows` names, in that order; a row may be named twice.
     fn select(&self, state: &mut Self::State, rows: &[usize]) -> Result<()>;
+}
+
+/// What a step feeds to one of several decodes.
+pub struct Feed<'a, S> {
+    /// A token for each of its rows.
+    pub tokens: &'a [u32],
+    /// What it knows.
+    pub state: &'a mut S,
 }
 
 /// How to search.
@@ -56,7 +67,7 @@ pub struct Search<'a> {
     /// How to search.
     pub strategy: Strategy,
     /// Applied in order to the scores of every step.
-    pub rules: &'a [&'a dyn Rule],
+    pub rules: Vec<&'a dyn Rule>,
     /// The token that ends a sequence.
     pub end: u32,
     /// Tokens after which a sequence is cut, the end included.
@@ -87,16 +98,9 @@ pub fn generate<D: Decoder>(
     decoder: &D,
     state: D::State,
     first: Vec<f32>,
-    search: &Search<'_>,
+    search: Search<'_>,
 ) -> Result<Vec<Hypothesis>> {
-    match search.strategy {
-        Strategy::Greedy => independent::search(decoder, state, first, search, None),
-        Strategy::Sample { temperature, candidates, seed } => {
-            let drawing = independent::Drawing { temperature, candidates: candidates.max(1), seed };
-            independent::search(decoder, state, first, search, Some(drawing))
-        }
-        Strategy::Beam { beams, length_penalty } => {
-            beam::search(decoder, state, first, search, beams.max(1), length_penalty)
-        }
-    }
+    let mut walk = Walk::begin(decoder, state, first, search)?;
+    walk.run(decoder)?;
+    Ok(walk.finish())
 }

@@ -1,7 +1,7 @@
 //! Rules that forbid tokens.
 
 /// Forbids tokens by setting their scores to minus infinity.
-pub trait Rule {
+pub trait Rule: Sync {
     /// `generated` are the tokens after the prompt; `scores` are those of the next token.
     fn apply(&self, generated: &[u32], scores: &mut [f32]);
 }

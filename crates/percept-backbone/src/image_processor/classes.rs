@@ -31,7 +31,7 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
             "size": [384, 384], "resample": 3, "image_mean": HALF, "image_std": HALF,
             "ensure_multiple_of": 1, "keep_aspect_ratio": false,
         }),
-        "Detr" | "ConditionalDetr" | "DeformableDetr" => json!({
+        "Detr" | "ConditionalDetr" | "DeformableDetr" | "GroundingDino" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
         }),
         // What it does to a crop; who cuts the crops from the picture knows their size.

@@ -1,6 +1,7 @@
 //! What may be typed. What it means is settled in `commands`.
 
 mod detect;
+mod pose;
 mod register;
 mod run;
 mod segment;
@@ -12,13 +13,14 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 
 pub(crate) use detect::{DetectArguments, MergeChoice};
+pub(crate) use pose::PoseArguments;
 pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use run::RunArguments;
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
 pub(crate) use shared::{AutoOr, Compute, Fetching, Files, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
-/// Perception in one program: image to mask and boxes, speech to text and point clouds onto each other, from any published checkpoint, offline if you like.
+/// Perception in one program: image to mask, boxes and keypoints, speech to text and point clouds onto each other, from any published checkpoint, offline if you like.
 #[derive(Parser)]
 #[command(name = "percept", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 all done; 1 some items failed; 2 wrong usage; 3 a model or device \
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Segment(Box<SegmentArguments>),
     /// Image to boxes.
     Detect(Box<DetectArguments>),
+    /// Image to keypoints.
+    Pose(Box<PoseArguments>),
     /// Speech to text and subtitles.
     Transcribe(Box<TranscribeArguments>),
     /// A pipeline of several stages, from a file.
@@ -66,6 +70,9 @@ pub(crate) enum WorkerTask {
     /// Image to boxes.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Detect(Box<DetectArguments>),
+    /// Image to keypoints.
+    #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
+    Pose(Box<PoseArguments>),
     /// A pipeline of several stages, from a file.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Run(Box<RunArguments>),

@@ -65,7 +65,7 @@ pub(crate) struct Files {
     #[arg(short, long, value_name = "N", default_value = "auto", value_parser = auto_or_number)]
     pub(crate) jobs: AutoOr,
     /// Inputs that go through the network together where their shapes allow it; `auto` leaves it to the model. The
-    /// last digits of scores may depend on it.
+    /// last digits of scores of pictures may depend on it; transcripts do not.
     #[arg(long, value_name = "N", default_value = "auto", value_parser = auto_or_number)]
     pub(crate) batch: AutoOr,
     /// End with the first item that fails.

@@ -8,6 +8,7 @@ pub(crate) mod man;
 pub(crate) mod manifest;
 pub(crate) mod models;
 pub(crate) mod pictures;
+pub(crate) mod pose;
 pub(crate) mod register;
 pub(crate) mod road;
 pub(crate) mod run;

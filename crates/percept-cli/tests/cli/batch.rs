@@ -1,6 +1,6 @@
 //! Several inputs, folders, names that meet, broken files.
 
-use crate::project::Project;
+use crate::project::{Project, tiny_whisper};
 
 #[test]
 fn a_folder_is_mirrored() {
@@ -103,4 +103,53 @@ fn two_runs_write_the_same_bytes() {
     }
     let json = |out: &str| project.read(&format!("{out}/b.json")).replace("\"threads\": 1", "\"threads\": 2");
     assert_eq!(json("one"), json("two"));
+}
+
+/// What a recording says does not depend on those that are decoded with it, to the last byte of its scores.
+#[test]
+fn recordings_that_are_decoded_together_say_what_they_say_alone() {
+    let project = Project::new();
+    for (name, seconds) in [("a", 1.0), ("b", 6.5), ("c", 3.0), ("d", 0.3), ("e", 9.0)] {
+        project.speech(&format!("in/{name}.wav"), seconds);
+    }
+    project.write("in/bad.wav", b"RIFF this is no sound at all");
+    let model = tiny_whisper();
+    let results = |batch: &str, extra: &[&str], out: &str| {
+        // In int8 matrices meet the rows of all recordings at once on every processor.
+        let usual =
+            ["transcribe", "in", "--model", &model, "--precision", "int8", "--no-speech-threshold", "1"];
+        let files = ["-o", out, "-f", "json,srt", "--no-timings", "--batch", batch];
+        let ran = project.run(&[&usual[..], &files[..], extra].concat());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stderr.contains("5 of 6 done, 1 failed"), "{ran:?}");
+        let files = project
+            .files()
+            .into_iter()
+            .filter(|file| file.starts_with(&format!("{out}/")) && !file.ends_with("percept-run.jsonl"));
+        files.map(|file| (file[out.len()..].to_owned(), project.read(&file))).collect::<Vec<_>>()
+    };
+    for (kind, extra) in [
+        ("beams", &["--no-vad", "--temperature-increment-on-fallback", "0"][..]),
+        (
+            "greedy",
+            &[
+                "--no-vad",
+                "--beam-size",
+                "1",
+                "--word-timestamps",
+                "--temperature-increment-on-fallback",
+                "0",
+            ],
+        ),
+        ("apart", &["--condition-on-previous-text", "false", "--language", "en"]),
+        ("voice", &[]),
+    ] {
+        let alone = results("1", &[extra, &["-j", "1"]].concat(), &format!("{kind}-alone"));
+        assert_eq!(alone.len(), 10, "{alone:?}");
+        for (batch, jobs) in [("6", "1"), ("auto", "2"), ("3", "2")] {
+            let out = format!("{kind}-{batch}");
+            let together = results(batch, &[extra, &["-j", jobs]].concat(), &out);
+            assert_eq!(together, alone, "{kind} --batch {batch} -j {jobs}");
+        }
+    }
 }

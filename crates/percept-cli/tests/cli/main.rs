@@ -5,6 +5,7 @@
 mod batch;
 mod boxes;
 mod codes;
+mod detect;
 mod doctor;
 mod jobs;
 mod outputs;

@@ -34,14 +34,20 @@ pub struct DetectionRecord {
 impl DetectRecord {
     /// Of all that was found.
     pub fn new(found: &Detections) -> Self {
-        let record = |(detection, id): (&Detection, u32)| DetectionRecord {
+        let detections = found.detections.iter().zip(1..).map(|(one, id)| DetectionRecord::new(one, id));
+        Self { width: found.width, height: found.height, detections: detections.collect() }
+    }
+}
+
+impl DetectionRecord {
+    /// With its mask run-length encoded.
+    pub fn new(detection: &Detection, id: u32) -> Self {
+        Self {
             id,
             label: detection.label.clone(),
             score: detection.score,
             box_xyxy: detection.bounding_box,
             rle: detection.mask.as_ref().map(Rle::compressed),
-        };
-        let detections = found.detections.iter().zip(1..).map(record).collect();
-        Self { width: found.width, height: found.height, detections }
+        }
     }
 }

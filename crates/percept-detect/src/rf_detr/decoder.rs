@@ -1,13 +1,12 @@
 //! Queries that start at the likeliest places of the map, and look at it around their boxes.
 
 use percept_backbone::{
-    Activation, AttentionNames, EngineError, LayerNorm, Linear, Mlp, MultiScaleAttention, MultiScaleShape,
-    Offsets, PointSampling, Result, SourcedAttention, Tensor, ToContiguous, Weights, WeightsError,
-    projections_apart,
+    Activation, AttentionNames, EngineError, LayerNorm, Linear, Mlp, MultiScaleAttention, Result,
+    SourcedAttention, Tensor, ToContiguous, Weights, WeightsError, projections_apart,
 };
 
 use super::config::{EPS, Shape};
-use crate::boxes::{best_rows, encode_boxes, refine, rows_of};
+use crate::boxes::{attention_in_boxes, best_rows, encode_boxes, refine, rows_of};
 use crate::heads::MlpHead;
 
 /// Width and height of the box that stands at every pixel.
@@ -42,15 +41,6 @@ struct Layer {
     mlp_norm: LayerNorm,
 }
 
-/// Where queries are at the end.
-#[derive(Debug)]
-pub(super) struct Decoded {
-    /// `[batch, queries, dim]`.
-    pub(super) states: Tensor,
-    /// The boxes that they look around, centre and size: `[batch, queries, 4]`.
-    pub(super) references: Tensor,
-}
-
 impl Decoder {
     pub(super) fn load(weights: &Weights, shape: &Shape, classes: usize) -> Result<Self, WeightsError> {
         let &Shape { dim, queries, groups, .. } = shape;
@@ -78,20 +68,26 @@ impl Decoder {
         })
     }
 
-    /// Of maps `[batch, rows, columns, dim]`.
-    pub(super) fn forward(&self, map: &Tensor) -> Result<Decoded> {
+    /// The boxes that queries look around, centre and size, on maps `[batch, rows, columns, dim]`: `[batch, queries, 4]`.
+    pub(super) fn references(&self, map: &Tensor) -> Result<Tensor> {
+        let (_, rows, columns, _) = map.dims4()?;
+        let chosen = self.choose(&map.flatten(1, 2)?, [rows, columns])?;
+        refine(&chosen, &self.moved.broadcast_as(chosen.dims())?)
+    }
+
+    /// Of maps `[batch, rows, columns, dim]` and the references on them: where queries are at the end, `[batch, queries,
+    /// dim]`.
+    pub(super) fn forward(&self, map: &Tensor, references: &Tensor) -> Result<Tensor> {
         let (batch, rows, columns, dim) = map.dims4()?;
-        let memory = map.reshape((batch, rows * columns, dim))?;
-        let chosen = self.choose(&memory, [rows, columns])?;
-        let references = refine(&chosen, &self.moved.broadcast_as(chosen.dims())?)?;
+        let memory = map.flatten(1, 2)?;
         let [wide, narrow] = &self.marks;
-        let marks = wide.forward_activated(&encode_boxes(&references, dim / 2)?, Activation::Relu)?;
+        let marks = wide.forward_activated(&encode_boxes(references, dim / 2)?, Activation::Relu)?;
         let marks = narrow.forward(&marks)?;
         let mut states = self.first.broadcast_as((batch, self.queries, self.dim))?.to_contiguous()?;
         for layer in &self.layers {
-            states = layer.forward(&states, &marks, &references, &memory, [rows, columns])?;
+            states = layer.forward(&states, &marks, references, &memory, [rows, columns])?;
         }
-        Ok(Decoded { states: self.norm.forward(&states)?, references })
+        self.norm.forward(&states)
     }
 
     /// The boxes of the pixels that look most like something, best first: `[batch, queries, 4]`.
@@ -143,19 +139,10 @@ impl Layer {
         let up = Linear::load(&weights.at("linear1"), dim, inner)?;
         let down = Linear::load(&weights.at("linear2"), inner, dim)?;
         let cross = weights.at("cross_attn");
-        let look = MultiScaleShape {
-            dim,
-            heads: shape.cross_heads,
-            points: &[shape.points],
-            sampling: PointSampling::Bilinear,
-            // Half of the box, to either side.
-            unit: Offsets::OfBoxes(0.5),
-            projected: true,
-        };
         Ok(Self {
             itself: SourcedAttention::load(&weights.at("self_attn"), NAMES, [dim, dim], shape.self_heads)?,
             itself_norm: norm("norm1")?,
-            to_map: MultiScaleAttention::load_shaped(&cross, look)?,
+            to_map: attention_in_boxes(&cross, dim, shape.cross_heads, &[shape.points])?,
             to_map_norm: norm("norm2")?,
             mlp: Mlp::new(up, down, shape.activation),
             mlp_norm: norm("norm3")?,

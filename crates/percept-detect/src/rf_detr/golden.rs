@@ -28,11 +28,11 @@ fn every_part_computes_what_transformers_computes() {
         let (network, wanted) = (network(&snapshot(case, &[])), fixture(case));
         let pixels = &wanted["pixel_values"];
         let map = network.map(pixels).unwrap();
-        let decoded = network.decoder.forward(&map).unwrap();
+        let references = network.decoder.references(&map).unwrap();
         let outputs = network.forward(pixels).unwrap();
         let mut pairs = vec![
             ("features", map.permute([0, 3, 1, 2]).unwrap()),
-            ("references", decoded.references),
+            ("references", references),
             ("logits", outputs.logits),
             ("pred_boxes", outputs.boxes),
         ];

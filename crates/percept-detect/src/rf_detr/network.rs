@@ -4,7 +4,7 @@ use percept_backbone::{Linear, Result, Tensor, Weights, WeightsError};
 use serde_json::Value;
 
 use super::config::Shape;
-use super::decoder::{Decoded, Decoder};
+use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::masks::MaskHead;
 use super::projector::Projector;
@@ -46,7 +46,8 @@ impl Network for RfDetr {
     fn forward(&self, pixel_values: &Tensor) -> Result<Outputs> {
         let (_, _, height, width) = pixel_values.dims4()?;
         let map = self.map(pixel_values)?;
-        let Decoded { states, references } = self.decoder.forward(&map)?;
+        let references = self.decoder.references(&map)?;
+        let states = self.decoder.forward(&map, &references)?;
         let masks = self.masks.as_ref().map(|head| head.forward(&map, &states, [height, width]));
         Ok(Outputs {
             logits: self.classes.forward(&states)?,

@@ -88,7 +88,8 @@ impl Selection {
             return Err(EngineError::Msg(message));
         }
         let states = self.norm.forward(&self.output.forward(&without(&memory, &anchors)?)?)?;
-        let scores = self.scores.forward_to_vec(&states)?;
+        let mut scores = Vec::new();
+        self.scores.forward_into(&states, &mut scores)?;
         let classes = scores.len() / (batch * count).max(1);
         let (mut queries, mut boxes) = (Vec::new(), Vec::new());
         for (item, scores) in scores.chunks_exact((count * classes).max(1)).enumerate() {

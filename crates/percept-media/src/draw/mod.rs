@@ -15,6 +15,7 @@ mod label;
 mod mask;
 mod overlay;
 mod sides;
+mod skeleton;
 mod text;
 
 pub use blur::blur;
@@ -23,3 +24,4 @@ pub use color::{color, readable_on};
 pub use cutout::{Background, Edge, composite, cutout, trim};
 pub use overlay::{OverlayItem, overlay};
 pub use sides::{Side, sides};
+pub use skeleton::skeletons;

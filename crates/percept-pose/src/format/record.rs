@@ -62,7 +62,8 @@ impl PoseRecord {
 }
 
 impl PoseEntry {
-    fn new(pose: &Pose, scheme: &KeypointScheme) -> Self {
+    /// Of one pose.
+    pub fn new(pose: &Pose, scheme: &KeypointScheme) -> Self {
         let keypoint = |(keypoint, name): (&Keypoint, &String)| {
             let Keypoint { x, y, score, seen } = *keypoint;
             KeypointRecord { name: name.clone(), x, y, score, seen }

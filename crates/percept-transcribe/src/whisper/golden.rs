@@ -3,14 +3,14 @@
 
 use std::path::PathBuf;
 
-use percept_backbone::decode::Strategy;
+use percept_backbone::decode::{Feed, Hypothesis, Strategy};
 use percept_backbone::{Device, Tensor};
 use percept_core::transcribe::{Goal, TranscribeOptions};
 use percept_core::{LocalModel, Precision, Runtime};
 use safetensors::SafeTensors;
 
 use super::Whisper;
-use super::network::Decoder;
+use super::network::{Decoder, Memory};
 
 const END: i64 = 300;
 
@@ -23,7 +23,11 @@ pub(super) fn local(name: &str) -> LocalModel {
 }
 
 pub(super) fn whisper(name: &str) -> Whisper {
-    let runtime = Runtime { device: percept_core::Device::Cpu, precision: Precision::F32, threads: 2 };
+    whisper_in(name, Precision::F32)
+}
+
+pub(super) fn whisper_in(name: &str, precision: Precision) -> Whisper {
+    let runtime = Runtime { device: percept_core::Device::Cpu, precision, threads: 2 };
     Whisper::load(&local(name), &runtime).unwrap()
 }
 
@@ -31,7 +35,7 @@ pub(super) fn whisper(name: &str) -> Whisper {
 pub(super) struct Fixture(Vec<u8>);
 
 impl Fixture {
-    fn open(name: &str) -> Self {
+    pub(super) fn open(name: &str) -> Self {
         Self::read(&format!("{name}/fixture.safetensors"))
     }
 
@@ -97,9 +101,13 @@ fn check_network(model: &str, inputs: &str, outputs: &str) {
 
         let mut state = whisper.decoder.start(&memory).unwrap();
         let decoder: &Decoder = &whisper.decoder;
-        let step =
-            |token: &u32| percept_backbone::decode::Decoder::step(&decoder, &[*token], &mut state).unwrap();
-        let one_by_one = tokens.iter().map(step).collect::<Vec<_>>();
+        let mut step = |token: &u32| {
+            let mut scores = Vec::new();
+            let feed = Feed { tokens: &[*token], state: &mut state };
+            percept_backbone::decode::Decoder::step(decoder, &mut [feed], &mut scores).unwrap();
+            scores
+        };
+        let one_by_one = tokens.iter().map(&mut step).collect::<Vec<_>>();
         assert_close(&Tensor::new(one_by_one, &Device::Cpu).unwrap(), &wanted, "one by one");
     }
 }
@@ -121,9 +129,9 @@ fn every_layout_computes_what_transformers_computes() {
 }
 
 /// How a case of the reference was decoded.
-struct Case {
-    name: &'static str,
-    strategy: Strategy,
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) strategy: Strategy,
     timestamps: bool,
     goal: Goal,
     language: Option<&'static str>,
@@ -132,7 +140,7 @@ struct Case {
 
 const PREVIOUS: &[u32] = &[308, 34, 85, 260, 271, 11];
 
-fn case(name: &'static str) -> Case {
+pub(super) fn case(name: &'static str) -> Case {
     let beams = |beams, length_penalty| Strategy::Beam { beams, length_penalty };
     let strategy = match name {
         "beam5" | "beam5_timestamps" => beams(5, 1.0),
@@ -155,35 +163,49 @@ fn case(name: &'static str) -> Case {
     }
 }
 
+/// The memory and the prompt of an item.
+pub(super) fn prompted(whisper: &Whisper, inputs: &Fixture, case: &Case, item: usize) -> (Memory, Vec<u32>) {
+    let features = inputs.floats("input_features");
+    let encoded = whisper.encode(&flat(&features.get(item).unwrap())).unwrap();
+    let memory = whisper.remember(&encoded).unwrap();
+    let options =
+        TranscribeOptions { language: case.language.map(str::to_owned), ..TranscribeOptions::default() };
+    let (language, _) = whisper.language_of(&memory, &options).unwrap();
+    let mut prompt = case.previous.to_vec();
+    prompt.extend(whisper.vocabulary.opening(Some(&language), case.goal).unwrap());
+    if !case.timestamps {
+        prompt.push(whisper.vocabulary.no_timestamps);
+    }
+    (memory, prompt)
+}
+
+/// What was found behind a prompt is what the reference has found.
+#[track_caller]
+pub(super) fn check_found(found: &Hypothesis, prompt: &[u32], outputs: &Fixture, case: &Case, item: usize) {
+    let what = format!("{} {item}", case.name);
+    let wanted = &outputs.integers(&format!("{}.sequences", case.name))[item];
+    let mut sequence = prompt.iter().chain(&found.tokens).map(|t| i64::from(*t)).collect::<Vec<_>>();
+    assert!(sequence.len() <= wanted.len(), "{what}: {sequence:?} {wanted:?}");
+    sequence.resize(wanted.len(), END);
+    assert_eq!(&sequence, wanted, "{what}");
+    let score_name = format!("{}.sequences_scores", case.name);
+    let mean_name = format!("{}.average_log_probability", case.name);
+    let (score, name) = match case.strategy {
+        Strategy::Beam { .. } => (found.score, score_name),
+        _ => (found.mean_logprob(), mean_name),
+    };
+    let wanted = flat(&outputs.floats(&name))[item];
+    assert!((score - wanted).abs() < 1e-3, "{what}: {score} {wanted}");
+}
+
 fn check_case(model: &str, inputs: &str, outputs: &str, case: &Case) {
     let (whisper, inputs, outputs) = (whisper(model), Fixture::open(inputs), Fixture::open(outputs));
-    let features = inputs.floats("input_features");
-    for (item, wanted) in outputs.integers(&format!("{}.sequences", case.name)).iter().enumerate() {
-        let encoded = whisper.encode(&flat(&features.get(item).unwrap())).unwrap();
-        let memory = whisper.remember(&encoded).unwrap();
-        let options =
-            TranscribeOptions { language: case.language.map(str::to_owned), ..TranscribeOptions::default() };
-        let (language, _) = whisper.language_of(&memory, &options).unwrap();
-        let mut prompt = case.previous.to_vec();
-        prompt.extend(whisper.vocabulary.opening(Some(&language), case.goal).unwrap());
-        if !case.timestamps {
-            prompt.push(whisper.vocabulary.no_timestamps);
-        }
+    let options = TranscribeOptions::default();
+    for item in 0..outputs.integers(&format!("{}.sequences", case.name)).len() {
+        let (memory, prompt) = prompted(&whisper, &inputs, case, item);
         let request = whisper.request(&options, &prompt);
-        let what = format!("{model} {} {item}", case.name);
         let (found, _) = request.search(&memory, case.strategy, whisper.shape.target_positions).unwrap();
-        let mut sequence = prompt.iter().chain(&found.tokens).map(|t| i64::from(*t)).collect::<Vec<_>>();
-        assert!(sequence.len() <= wanted.len(), "{what}: {sequence:?} {wanted:?}");
-        sequence.resize(wanted.len(), END);
-        assert_eq!(&sequence, wanted, "{what}");
-        let score_name = format!("{}.sequences_scores", case.name);
-        let mean_name = format!("{}.average_log_probability", case.name);
-        let (score, name) = match case.strategy {
-            Strategy::Beam { .. } => (found.score, score_name),
-            _ => (found.mean_logprob(), mean_name),
-        };
-        let wanted = flat(&outputs.floats(&name))[item];
-        assert!((score - wanted).abs() < 1e-3, "{what}: {score} {wanted}");
+        check_found(&found, &prompt, &outputs, case, item);
     }
 }
 

@@ -7,6 +7,9 @@ mod golden;
 #[cfg(test)]
 mod golden_speech;
 mod languages;
+mod lockstep;
+#[cfg(test)]
+mod lockstep_golden;
 mod names;
 mod network;
 mod pieces;
@@ -15,6 +18,7 @@ mod recording;
 mod segments;
 #[cfg(test)]
 mod steps;
+mod stretches;
 mod timestamps;
 mod vocabulary;
 mod warping;
@@ -34,7 +38,6 @@ use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Re
 
 use config::{Decoding, Shape};
 use network::{Decoder, Encoder, Memory};
-use recording::Recording;
 use timestamps::TimestampRule;
 use vocabulary::Vocabulary;
 use window::{Request, Rules};
@@ -160,13 +163,13 @@ impl Whisper {
     }
 
     /// A decode behind a prompt.
-    fn request<'a>(&'a self, options: &'a TranscribeOptions, prompt: &'a [u32]) -> Request<'a> {
+    fn request<'a>(&'a self, options: &'a TranscribeOptions, prompt: &[u32]) -> Request<'a> {
         Request {
             decoder: &self.decoder,
             vocabulary: &self.vocabulary,
             rules: &self.rules,
             options,
-            prompt,
+            prompt: prompt.to_vec(),
             capacity: self.shape.target_positions,
         }
     }
@@ -188,7 +191,11 @@ impl Whisper {
 
 impl Model<Transcribe> for Whisper {
     fn predict(&self, inputs: &[TranscribeInput]) -> Result<Vec<Predicted<Transcript>>> {
-        on_compute_threads(|| inputs.iter().map(|input| Recording::new(self, input)?.run()).collect())
+        on_compute_threads(|| lockstep::transcribe(self, inputs, inputs.len().max(self.batch())))
+    }
+
+    fn batch(&self) -> usize {
+        lockstep::most(self)
     }
 
     fn raw(&self, input: &TranscribeInput) -> Result<Vec<RawTensor>> {

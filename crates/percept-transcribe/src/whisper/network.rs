@@ -3,10 +3,12 @@
 //! `models/whisper/modeling_whisper.py`): a convolutional stem and a pre-norm Transformer encoder,
 //! and a decoder that looks at it.
 
-use percept_backbone::decode::Decoder as Search;
+use std::sync::Arc;
+
+use percept_backbone::decode::{Decoder as Search, Feed};
 use percept_backbone::{
-    Activation, AttentionNames, Block, BlockNames, BlockShape, Conv1d, Conv1dShape, Embedding, KeyValues,
-    LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
+    Activation, AttentionNames, Block, BlockNames, BlockShape, Conv1d, Conv1dShape, Decode, Device,
+    Embedding, KeyValues, LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
 };
 
 use super::config::Shape;
@@ -94,14 +96,14 @@ pub(super) struct Decoder {
 }
 
 /// The encoder's states as the decoder looks at them: keys and values by layer, computed once.
-#[derive(Debug)]
-pub(super) struct Memory(Vec<KeyValues>);
+#[derive(Clone, Debug)]
+pub(super) struct Memory(Arc<[KeyValues]>);
 
 /// A running decode.
 #[derive(Debug)]
-pub(super) struct State<'a> {
+pub(super) struct State {
     caches: Vec<KeyValues>,
-    memory: &'a Memory,
+    memory: Memory,
     position: usize,
 }
 
@@ -133,30 +135,47 @@ impl Decoder {
     /// The keys and values of encoded sound `[1, positions, dim]`.
     pub(super) fn remember(&self, encoded: &Tensor) -> Result<Memory> {
         let layers = self.layers.iter().filter_map(Block::cross).collect::<Vec<_>>();
-        for_layers(layers.len(), |layer| layers[layer].attention.remember(encoded)).map(Memory)
+        let layers = for_layers(layers.len(), |layer| layers[layer].attention.remember(encoded))?;
+        Ok(Memory(layers.into()))
     }
 
     /// A decode that has seen nothing yet, of one row.
-    pub(super) fn start<'a>(&self, memory: &'a Memory) -> Result<State<'a>> {
+    pub(super) fn start(&self, memory: &Memory) -> Result<State> {
         let Shape { dim, decoder_heads: heads, .. } = self.shape;
-        let device = self.positions.device().clone();
-        let cache = || KeyValues::empty(1, heads, dim / heads, &device);
+        let cache = || KeyValues::empty(1, heads, dim / heads, self.device());
         let caches = self.layers.iter().map(|_| cache()).collect::<Result<_>>()?;
-        Ok(State { caches, memory, position: 0 })
+        Ok(State { caches, memory: memory.clone(), position: 0 })
     }
 
     /// Feeds a prompt to a decode of one row: the states behind each position, `[1, tokens, dim]`.
-    pub(super) fn feed(&self, prompt: &[u32], state: &mut State<'_>) -> Result<Tensor> {
+    pub(super) fn feed(&self, prompt: &[u32], state: &mut State) -> Result<Tensor> {
         self.advance(prompt, 1, state)
     }
 
     /// Feeds the same number of tokens to each row: the states behind them, `[rows, tokens / rows, dim]`.
-    fn advance(&self, tokens: &[u32], rows: usize, state: &mut State<'_>) -> Result<Tensor> {
+    fn advance(&self, tokens: &[u32], rows: usize, state: &mut State) -> Result<Tensor> {
         let mut x = self.embed(tokens, rows, state.position)?;
-        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memory.0) {
+        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&*state.memory.0) {
             x = layer.step(&x, cache, Some(memory))?;
         }
         state.position += tokens.len() / rows;
+        self.norm.forward(&x)
+    }
+
+    /// Feeds one token to each row of several decodes: the states behind them, `[rows of all, 1, dim]`.
+    fn advance_together(&self, feeds: &mut [Feed<'_, State>]) -> Result<Tensor> {
+        let tokens = feeds.iter().flat_map(|feed| feed.tokens).copied().collect::<Vec<_>>();
+        let positions = feeds.iter().flat_map(|feed| feed.tokens.iter().map(|_| feed.state.position as u32));
+        let positions = Tensor::from_vec(positions.collect(), (tokens.len(), 1), self.device())?;
+        let mut x = (self.look_up(&tokens, tokens.len())? + self.positions.forward(&positions)?)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let decodes = feeds.iter_mut().map(|Feed { tokens, state }| {
+                let State { caches, memory, .. } = &mut **state;
+                Decode { rows: tokens.len(), cache: &mut caches[index], memory: &memory.0[index] }
+            });
+            x = layer.step_together(&x, &mut decodes.collect::<Vec<_>>())?;
+        }
+        feeds.iter_mut().for_each(|feed| feed.state.position += 1);
         self.norm.forward(&x)
     }
 
@@ -178,7 +197,7 @@ impl Decoder {
         let mut state = self.start(memory)?;
         let mut x = self.embed(tokens, 1, 0)?;
         let mut gazes = Vec::with_capacity(self.layers.len());
-        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&memory.0) {
+        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&*memory.0) {
             let (next, gaze) = layer.step_with_gaze(&x, cache, memory)?;
             x = next;
             gazes.push(gaze);
@@ -195,31 +214,54 @@ impl Decoder {
     fn embed(&self, tokens: &[u32], rows: usize, position: usize) -> Result<Tensor> {
         let time = tokens.len() / rows;
         let first = self.positions.rows(position, time)?;
-        let indices = Tensor::from_vec(tokens.to_vec(), (rows, time), first.device())?;
-        let mut x = self.tokens.forward(&indices)?;
-        if self.shape.scale_embedding {
-            x = (x * (self.shape.dim as f64).sqrt())?;
-        }
-        x.broadcast_add(&first)
+        self.look_up(tokens, rows)?.broadcast_add(&first)
+    }
+
+    /// `[rows, tokens / rows, dim]`, without positions.
+    fn look_up(&self, tokens: &[u32], rows: usize) -> Result<Tensor> {
+        let indices = Tensor::from_vec(tokens.to_vec(), (rows, tokens.len() / rows), self.device())?;
+        let x = self.tokens.forward(&indices)?;
+        if self.shape.scale_embedding { x * (self.shape.dim as f64).sqrt() } else { Ok(x) }
+    }
+
+    fn device(&self) -> &Device {
+        self.positions.device()
+    }
+
+    /// Whether decodes that go in step get the bits that each gets alone. Where they do not, they take their steps one
+    /// after the other: no recording's text depends on those beside it.
+    pub(super) fn goes_in_step(&self) -> bool {
+        self.head.rows_are_independent() && self.layers.iter().all(Block::rows_are_independent)
+    }
+
+    /// Bytes that a decode of `rows` rows holds when it is as long as it gets: its memory and its past.
+    pub(super) fn bytes_a_decode(&self, rows: usize) -> usize {
+        let Shape { dim, source_positions, target_positions, decoder_layers, .. } = self.shape;
+        2 * size_of::<f32>() * decoder_layers * dim * (source_positions + rows * target_positions)
     }
 }
 
-impl<'a> Search for &'a Decoder {
-    type State = State<'a>;
+impl Search for Decoder {
+    type State = State;
 
-    fn step(&self, tokens: &[u32], state: &mut State<'a>) -> Result<Vec<f32>> {
-        let states = self.advance(tokens, tokens.len(), state)?;
-        self.head.forward_to_vec(&states)
+    fn step(&self, feeds: &mut [Feed<'_, State>], scores: &mut Vec<f32>) -> Result<()> {
+        if let [Feed { tokens, state }] = feeds {
+            return self.head.forward_into(&self.advance(tokens, tokens.len(), state)?, scores);
+        }
+        if self.goes_in_step() {
+            return self.head.forward_into(&self.advance_together(feeds)?, scores);
+        }
+        let (mut all, mut own) = (Vec::new(), Vec::new());
+        for feed in feeds.chunks_mut(1) {
+            self.step(feed, &mut own)?;
+            all.extend_from_slice(&own);
+        }
+        *scores = all;
+        Ok(())
     }
 
-    fn select(&self, state: &mut State<'a>, rows: &[usize]) -> Result<()> {
-        let indices = rows.iter().map(|row| *row as u32).collect::<Vec<_>>();
-        let device = self.positions.device().clone();
-        let indices = Tensor::from_vec(indices, rows.len(), &device)?;
-        for cache in &mut state.caches {
-            *cache = cache.select(&indices)?;
-        }
-        Ok(())
+    fn select(&self, state: &mut State, rows: &[usize]) -> Result<()> {
+        state.caches.iter_mut().try_for_each(|cache| cache.select(rows))
     }
 }
 

@@ -10,7 +10,8 @@ use percept_core::transcribe::{
 use percept_core::{Predicted, Result, Timings};
 
 use super::segments::{self, Piece};
-use super::window::{Decoded, Spent};
+use super::stretches::{MIN_WINDOW, Place, Stretches, after};
+use super::window::{Attempt, Decoded, Spent, Taken, is_silence};
 use super::words::Aligner;
 use super::{Whisper, milliseconds};
 use crate::repetition;
@@ -18,8 +19,6 @@ use crate::voice::{self, Span};
 
 /// Above this temperature a text is no good prompt for the next window.
 const PROMPT_RESET_TEMPERATURE: f32 = 0.5;
-/// What is shorter than this is not decoded: there is no word in it.
-const MIN_WINDOW: f64 = 0.1;
 /// Sound that never gets louder than this is digital silence.
 const SILENCE: f32 = 1e-4;
 /// A sentence may be said so many times in a row.
@@ -30,6 +29,8 @@ pub(super) struct Recording<'a> {
     whisper: &'a Whisper,
     input: &'a TranscribeInput,
     options: &'a TranscribeOptions,
+    speech: Vec<Span>,
+    stretches: Stretches,
     language: Option<String>,
     transcript: Transcript,
     /// The text so far, untrimmed.
@@ -56,6 +57,8 @@ struct Length {
 impl<'a> Recording<'a> {
     pub(super) fn new(whisper: &'a Whisper, input: &'a TranscribeInput) -> Result<Self> {
         let options = input.options.as_ref();
+        // A wrong language or an impossible goal is said before any work is done.
+        whisper.vocabulary.opening(options.language.as_deref(), options.goal)?;
         let mut said = Vec::new();
         if let Some(prompt) = options.prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty()) {
             said = whisper.vocabulary.tokens(&format!(" {prompt}"))?;
@@ -64,6 +67,8 @@ impl<'a> Recording<'a> {
             whisper,
             input,
             options,
+            speech: Vec::new(),
+            stretches: Stretches::default(),
             language: None,
             transcript: Transcript { duration: round(input.sound.seconds()), ..Transcript::default() },
             text: String::new(),
@@ -76,21 +81,58 @@ impl<'a> Recording<'a> {
         })
     }
 
-    /// Transcribes it.
-    pub(super) fn run(mut self) -> Result<Predicted<Transcript>> {
-        // A wrong language or an impossible goal is said before any work is done.
-        self.whisper.vocabulary.opening(self.options.language.as_deref(), self.options.goal)?;
-        let spans = self.speech();
+    /// Finds out where somebody speaks, and repeats what an earlier run has decoded.
+    pub(super) fn begin(&mut self) {
+        let speech = self.find_speech();
+        self.begin_with(speech);
+    }
+
+    /// Begins to decode these stretches of speech.
+    pub(super) fn begin_with(&mut self, speech: Vec<Span>) {
+        self.speech = speech;
         let known = self.input.steps.as_ref().map(|steps| steps.known()).unwrap_or_default();
         let last = known.last().map(|step| (step.speech, step.next));
         known.into_iter().for_each(|step| self.repeat(step));
-        for span in &spans {
-            match last {
-                Some((speech, _)) if span.start < speech => {}
-                Some((speech, next)) if span.start == speech => self.span(*span, next, &spans)?,
-                _ => self.span(*span, span.start, &spans)?,
-            }
+        self.stretches = Stretches::new(&self.speech, self.whisper.window_seconds(), last);
+    }
+
+    /// A window that can be decoded now, with its decode; nothing where there is none, or where the next begins at the
+    /// end of one that is under way.
+    pub(super) fn next(&mut self) -> Result<Option<(Place, Attempt<'a>)>> {
+        let Some(place) = self.stretches.next(self.stretches_are_independent()) else { return Ok(None) };
+        Ok(Some((place, self.attempt(place.window)?)))
+    }
+
+    /// Whether no window needs to know what was said before it: then stretches can be decoded side by side. Words get
+    /// their times behind those before them, and an unknown language is that of the first window.
+    fn stretches_are_independent(&self) -> bool {
+        let Self { options, language, .. } = self;
+        let unprompted = !options.condition_on_previous_text && options.prompt.is_none();
+        unprompted && !options.word_timestamps && language.is_some()
+    }
+
+    /// Takes the text of a window, which enters the transcript behind all that is said before it.
+    pub(super) fn take(&mut self, place: Place, taken: Taken) -> Result<()> {
+        self.spent.tokens += taken.spent.tokens;
+        self.spent.milliseconds += taken.spent.milliseconds;
+        if !self.stretches_are_independent() {
+            let next = self.settle(place.speech, place.window, &taken)?;
+            self.stretches.settled(place, next);
+            return Ok(());
         }
+        let next = match is_silence(self.options, &taken.decoded) {
+            true => place.window.end,
+            false => segments::cut(&taken.decoded.tokens, &self.whisper.vocabulary, place.window).1.position,
+        };
+        self.stretches.hold(place, taken, next);
+        while let Some((place, taken)) = self.stretches.pop() {
+            self.settle(place.speech, place.window, &taken)?;
+        }
+        Ok(())
+    }
+
+    /// The transcript, when no window is left.
+    pub(super) fn finish(mut self) -> Predicted<Transcript> {
         self.transcript.dropped.sort_by(|a, b| a.start.total_cmp(&b.start));
         self.transcript.text = self.text.trim().to_owned();
         self.transcript.language = self.language;
@@ -98,11 +140,11 @@ impl<'a> Recording<'a> {
         self.timings.stages = vec![("mel", prepare), ("encoder", self.encoder), ("decoder", decoder)];
         self.timings.counts = vec![("tokens", self.spent.tokens)];
         self.timings.model = self.encoder + decoder;
-        Ok(Predicted { output: self.transcript, timings: self.timings })
+        Predicted { output: self.transcript, timings: self.timings }
     }
 
     /// The stretches to decode; the others are listed as dropped.
-    fn speech(&mut self) -> Vec<Span> {
+    fn find_speech(&mut self) -> Vec<Span> {
         let Sound { samples } = &self.input.sound;
         let whole = Span { start: 0.0, end: self.input.sound.seconds() };
         if samples.is_empty() {
@@ -124,22 +166,6 @@ impl<'a> Recording<'a> {
         spans
     }
 
-    /// Decodes a stretch of speech from a position in it.
-    fn span(&mut self, span: Span, mut position: f64, speech: &[Span]) -> Result<()> {
-        while span.end - position > MIN_WINDOW {
-            let window =
-                Span { start: position, end: span.end.min(position + self.whisper.window_seconds()) };
-            let before = self.length();
-            let next = self.window(window, speech)?;
-            // A timestamp at the very start would stand still for ever.
-            position = if next > position + MIN_WINDOW { next } else { window.end };
-            if let Some(steps) = &self.input.steps {
-                steps.keep(&self.step(span, position, before));
-            }
-        }
-        Ok(())
-    }
-
     /// How much there is of all that grows.
     fn length(&self) -> Length {
         Length {
@@ -150,10 +176,10 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// What has come since then.
-    fn step(&self, span: Span, next: f64, since: Length) -> Step {
+    /// What has come since then of the stretch that begins at `speech`.
+    fn step(&self, speech: f64, next: f64, since: Length) -> Step {
         Step {
-            speech: span.start,
+            speech,
             next,
             segments: self.transcript.segments[since.segments..].to_vec(),
             dropped: self.transcript.dropped[since.dropped..].to_vec(),
@@ -181,25 +207,42 @@ impl<'a> Recording<'a> {
         self.transcript.language_probability = step.language_probability;
     }
 
-    /// Decodes a window and says where the next begins.
-    fn window(&mut self, window: Span, speech: &[Span]) -> Result<f64> {
+    /// Encodes a window and begins to decode it.
+    fn attempt(&mut self, window: Span) -> Result<Attempt<'a>> {
+        let whisper = self.whisper;
         let began = Instant::now();
-        let features = self.whisper.features(self.samples(window))?;
+        let features = whisper.features(self.samples(window))?;
         self.timings.prepare += milliseconds(began);
         let began = Instant::now();
-        let encoded = self.whisper.encode(&features)?;
-        let memory = self.whisper.remember(&encoded)?;
+        let memory = whisper.remember(&whisper.encode(&features)?)?;
         self.encoder += milliseconds(began);
         if self.language.is_none() {
-            let (language, probability) = self.whisper.language_of(&memory, self.options)?;
+            let (language, probability) = whisper.language_of(&memory, self.options)?;
             self.language = Some(language);
             self.transcript.language_probability = probability;
         }
-        let opening = self.whisper.vocabulary.opening(self.language.as_deref(), self.options.goal)?;
-        let prompt = self.prompt(&opening);
-        let request = self.whisper.request(self.options, &prompt);
-        let decoded = request.decode(&memory, &mut self.spent).map_err(self.whisper.compute_error())?;
-        if request.is_silence(&decoded) {
+        let request = whisper.request(self.options, &self.prompt(&self.opening()?));
+        Attempt::begin(request, memory).map_err(whisper.compute_error())
+    }
+
+    fn opening(&self) -> Result<Vec<u32>> {
+        self.whisper.vocabulary.opening(self.language.as_deref(), self.options.goal)
+    }
+
+    /// Takes the text of a window of the stretch that begins at `speech` into the transcript, and says where the next
+    /// window begins.
+    fn settle(&mut self, speech: f64, window: Span, taken: &Taken) -> Result<f64> {
+        let before = self.length();
+        let next = after(window, self.text_end(window, taken)?);
+        if let Some(steps) = &self.input.steps {
+            steps.keep(&self.step(speech, next, before));
+        }
+        Ok(next)
+    }
+
+    /// Takes the text of a window into the transcript, and says where it breaks off.
+    fn text_end(&mut self, window: Span, Taken { decoded, memory, .. }: &Taken) -> Result<f64> {
+        if is_silence(self.options, decoded) {
             let text = self.whisper.vocabulary.text(&decoded.tokens);
             self.drop(window, DropReason::NoSpeech, Some(text));
             return Ok(window.end);
@@ -207,7 +250,8 @@ impl<'a> Recording<'a> {
         let began = Instant::now();
         let (mut pieces, mut next) = segments::cut(&decoded.tokens, &self.whisper.vocabulary, window);
         if self.options.word_timestamps {
-            let aligner = Aligner { whisper: self.whisper, memory: &memory, opening: &opening };
+            let opening = self.opening()?;
+            let aligner = Aligner { whisper: self.whisper, memory, opening: &opening };
             aligner.align(&mut pieces, window, self.language.as_deref(), self.last_word_end)?;
             if let Some(end) = pieces.iter().rev().find_map(Piece::last_word_end) {
                 self.last_word_end = end;
@@ -216,13 +260,13 @@ impl<'a> Recording<'a> {
                 }
             }
         }
-        self.keep(pieces, &decoded, speech);
+        self.keep(pieces, decoded);
         self.timings.finish += milliseconds(began);
         Ok(next.position)
     }
 
     /// Takes the pieces that can be believed into the transcript.
-    fn keep(&mut self, pieces: Vec<Piece>, decoded: &Decoded, speech: &[Span]) {
+    fn keep(&mut self, pieces: Vec<Piece>, decoded: &Decoded) {
         for piece in pieces {
             let span = Span { start: piece.start, end: piece.end };
             let text = self.whisper.vocabulary.text(&piece.tokens);
@@ -234,7 +278,7 @@ impl<'a> Recording<'a> {
                 self.drop(span, DropReason::NoSpeech, Some(text));
                 continue;
             }
-            if self.is_silent(span, speech) {
+            if self.is_silent(span) {
                 self.drop(span, DropReason::Silence, Some(text));
                 continue;
             }
@@ -312,8 +356,8 @@ impl<'a> Recording<'a> {
     }
 
     /// Whether there is no sound under a text: no voice, or digital silence.
-    fn is_silent(&self, span: Span, speech: &[Span]) -> bool {
-        let voiceless = self.options.vad && !speech.iter().any(|other| other.overlaps(&span));
+    fn is_silent(&self, span: Span) -> bool {
+        let voiceless = self.options.vad && !self.speech.iter().any(|other| other.overlaps(&span));
         voiceless || self.samples(span).iter().all(|sample| sample.abs() < SILENCE)
     }
 

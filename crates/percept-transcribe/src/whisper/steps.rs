@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use percept_core::transcribe::{Sound, Step, Steps, TranscribeInput, TranscribeOptions};
 
 use super::golden::whisper;
-use super::recording::Recording;
+use super::lockstep::transcribe;
 
 /// Steps of an earlier run, and those of this one.
 #[derive(Default)]
@@ -50,7 +50,7 @@ fn what_an_earlier_run_decoded_is_not_decoded_again() {
             steps: Some(noted.clone()),
             ..TranscribeInput::new(sound.clone(), options.clone())
         };
-        let output = Recording::new(&whisper, &input).unwrap().run().unwrap().output;
+        let output = transcribe(&whisper, &[input], 1).unwrap().remove(0).output;
         let new = noted.new.lock().unwrap().clone();
         (output, new)
     };
@@ -63,5 +63,5 @@ fn what_an_earlier_run_decoded_is_not_decoded_again() {
         assert_eq!(new, steps[known..], "{known} known");
     }
     let without = TranscribeInput::new(sound, options);
-    assert_eq!(Recording::new(&whisper, &without).unwrap().run().unwrap().output, whole);
+    assert_eq!(transcribe(&whisper, &[without], 1).unwrap().remove(0).output, whole);
 }

@@ -8,10 +8,11 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use percept_backbone::Result;
 use percept_backbone::decode::{
-    Hypothesis, Rule, Search, Strategy, Suppress, SuppressAtStart, generate, softmax,
+    Hypothesis, Rule, Search, Strategy, Suppress, SuppressAtStart, Walk, softmax,
 };
 use percept_core::transcribe::{DropReason, TranscribeOptions};
 
+use super::milliseconds;
 use super::network::{Decoder, Memory};
 use super::timestamps::TimestampRule;
 use super::vocabulary::Vocabulary;
@@ -56,7 +57,7 @@ pub(super) struct Request<'a> {
     pub(super) rules: &'a Rules,
     pub(super) options: &'a TranscribeOptions,
     /// Previous text, opening tokens, and perhaps the token that turns timestamps off.
-    pub(super) prompt: &'a [u32],
+    pub(super) prompt: Vec<u32>,
     /// Tokens that the decoder can hold.
     pub(super) capacity: usize,
 }
@@ -68,40 +69,99 @@ pub(super) struct Spent {
     pub(super) milliseconds: f64,
 }
 
-impl Request<'_> {
-    /// Decodes at rising temperatures until the text can be trusted; else takes the likeliest.
-    pub(super) fn decode(&self, memory: &Memory, spent: &mut Spent) -> Result<Decoded> {
-        let mut tried: Vec<Decoded> = Vec::new();
-        let temperatures = match self.options.temperatures.as_slice() {
-            [] => &[0.0],
-            some => some,
-        };
-        for temperature in temperatures {
-            let began = Instant::now();
-            let decoded = self.decode_at(memory, *temperature)?;
-            spent.milliseconds += began.elapsed().as_secs_f64() * 1e3;
-            spent.tokens += decoded.tokens.len() + 1;
-            if decoded.doubt.is_none() || self.is_silence(&decoded) {
-                return Ok(decoded);
-            }
-            tried.push(decoded);
+/// A search in a window, and the probability that nobody speaks in it.
+pub(super) type Begun<'a> = (Walk<'a, Decoder>, f32);
+
+/// A window that is decoded at rising temperatures until its text can be trusted.
+pub(super) struct Attempt<'a> {
+    request: Request<'a>,
+    memory: Memory,
+    /// What came of the temperatures before this one.
+    tried: Vec<Decoded>,
+    begun: Begun<'a>,
+    spent: Spent,
+}
+
+/// What becomes of an attempt whose search has ended.
+pub(super) enum Ended<'a> {
+    /// A text was taken.
+    Taken(Taken),
+    /// It is tried at the next temperature.
+    Again(Box<Attempt<'a>>),
+}
+
+/// The text of a window, with what it came from and what it cost.
+pub(super) struct Taken {
+    pub(super) decoded: Decoded,
+    pub(super) memory: Memory,
+    pub(super) spent: Spent,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn begin(request: Request<'a>, memory: Memory) -> Result<Self> {
+        let began = Instant::now();
+        let begun = request.begin_at(&memory, request.temperatures()[0])?;
+        let spent = Spent { tokens: 0, milliseconds: milliseconds(began) };
+        Ok(Self { request, memory, tried: Vec::new(), begun, spent })
+    }
+
+    pub(super) fn walk(&mut self) -> &mut Walk<'a, Decoder> {
+        &mut self.begun.0
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.begun.0.ended()
+    }
+
+    /// Adds its share of steps that were taken with others.
+    pub(super) fn spend(&mut self, milliseconds: f64) {
+        self.spent.milliseconds += milliseconds;
+    }
+
+    /// Takes the text of a search that has ended, or begins anew at the next temperature.
+    pub(super) fn settle(self) -> Result<Ended<'a>> {
+        let began = Instant::now();
+        let Self { request, memory, mut tried, begun: (walk, no_speech_prob), mut spent } = self;
+        let temperatures = request.temperatures();
+        let decoded = request.decoded(walk, temperatures[tried.len()], no_speech_prob);
+        spent.tokens += decoded.tokens.len() + 1;
+        if decoded.doubt.is_none() || is_silence(request.options, &decoded) {
+            spent.milliseconds += milliseconds(began);
+            return Ok(Ended::Taken(Taken { decoded, memory, spent }));
+        }
+        tried.push(decoded);
+        if let Some(temperature) = temperatures.get(tried.len()) {
+            let begun = request.begin_at(&memory, *temperature)?;
+            spent.milliseconds += milliseconds(began);
+            return Ok(Ended::Again(Box::new(Self { request, memory, tried, begun, spent })));
         }
         // The prompt is reset after a high temperature, so the last one tried is what counts.
         let last = tried.last().map_or(0.0, |decoded| decoded.temperature);
         let trusted = |decoded: &&Decoded| decoded.doubt != Some(DropReason::Repetition);
         let likelier = |a: &&Decoded, b: &&Decoded| a.avg_logprob.total_cmp(&b.avg_logprob);
         let best = tried.iter().filter(trusted).max_by(likelier).or_else(|| tried.iter().max_by(likelier));
-        Ok(Decoded { temperature: last, ..best.expect("at least one temperature was tried").clone() })
+        let best = best.expect("at least one temperature was tried").clone();
+        Ok(Ended::Taken(Taken { decoded: Decoded { temperature: last, ..best }, memory, spent }))
+    }
+}
+
+/// Whether the model says that nobody speaks and does not trust its words either.
+pub(super) fn is_silence(options: &TranscribeOptions, decoded: &Decoded) -> bool {
+    let silent = options.no_speech_threshold.is_some_and(|limit| decoded.no_speech_prob > limit);
+    let unsure = options.logprob_threshold.is_none_or(|limit| decoded.avg_logprob < limit);
+    silent && unsure
+}
+
+impl<'a> Request<'a> {
+    /// In the order in which they are tried; there is at least one.
+    fn temperatures(&self) -> &'a [f32] {
+        match self.options.temperatures.as_slice() {
+            [] => &[0.0],
+            some => some,
+        }
     }
 
-    /// Whether the model says that nobody speaks and does not trust its words either.
-    pub(super) fn is_silence(&self, decoded: &Decoded) -> bool {
-        let silent = self.options.no_speech_threshold.is_some_and(|limit| decoded.no_speech_prob > limit);
-        let unsure = self.options.logprob_threshold.is_none_or(|limit| decoded.avg_logprob < limit);
-        silent && unsure
-    }
-
-    fn decode_at(&self, memory: &Memory, temperature: f32) -> Result<Decoded> {
+    fn begin_at(&self, memory: &Memory, temperature: f32) -> Result<Begun<'a>> {
         let strategy = match self.options {
             options if temperature > 0.0 => {
                 Strategy::Sample { temperature, candidates: options.best_of, seed: options.seed }
@@ -111,7 +171,12 @@ impl Request<'_> {
             }
             _ => Strategy::Greedy,
         };
-        let (hypothesis, no_speech_prob) = self.search(memory, strategy, self.capacity / 2)?;
+        self.begin(memory, strategy, self.capacity / 2)
+    }
+
+    /// The text that a search has found, and whether it is trusted.
+    fn decoded(&self, walk: Walk<'_, Decoder>, temperature: f32, no_speech_prob: f32) -> Decoded {
+        let hypothesis = best(walk);
         let avg_logprob = hypothesis.mean_logprob();
         let mut tokens = hypothesis.tokens;
         if tokens.last() == Some(&self.vocabulary.end) {
@@ -128,7 +193,7 @@ impl Request<'_> {
         } else {
             None
         };
-        Ok(Decoded { tokens, temperature, avg_logprob, compression_ratio, no_speech_prob, doubt })
+        Decoded { tokens, temperature, avg_logprob, compression_ratio, no_speech_prob, doubt }
     }
 
     /// The best hypothesis, of at most `max_new` tokens, and the probability that nobody speaks.
@@ -138,8 +203,15 @@ impl Request<'_> {
         strategy: Strategy,
         max_new: usize,
     ) -> Result<(Hypothesis, f32)> {
+        let (mut walk, no_speech_prob) = self.begin(memory, strategy, max_new)?;
+        walk.run(self.decoder)?;
+        Ok((best(walk), no_speech_prob))
+    }
+
+    /// Reads the prompt.
+    pub(super) fn begin(&self, memory: &Memory, strategy: Strategy, max_new: usize) -> Result<Begun<'a>> {
         let mut state = self.decoder.start(memory)?;
-        let states = self.decoder.feed(self.prompt, &mut state)?;
+        let states = self.decoder.feed(&self.prompt, &mut state)?;
         let start = self.prompt.iter().rposition(|token| *token == self.vocabulary.start).unwrap_or(0);
         let mut scores = self.decoder.scores(&states, &[start, self.prompt.len() - 1])?;
         let first = scores.pop().unwrap_or_default();
@@ -149,10 +221,13 @@ impl Request<'_> {
         };
         let rules = self.rules.list(!self.prompt.contains(&self.vocabulary.no_timestamps));
         let max_new = max_new.min(self.capacity - self.prompt.len()).max(1);
-        let search = Search { strategy, rules: &rules, end: self.vocabulary.end, max_new };
-        let best = generate(&self.decoder, state, first, &search)?.into_iter().next();
-        Ok((best.expect("a search gives at least one hypothesis"), no_speech_prob))
+        let search = Search { strategy, rules, end: self.vocabulary.end, max_new };
+        Ok((Walk::begin(self.decoder, state, first, search)?, no_speech_prob))
     }
+}
+
+fn best(walk: Walk<'_, Decoder>) -> Hypothesis {
+    walk.finish().into_iter().next().expect("a search gives at least one hypothesis")
 }
 
 /// Bytes of a text over its zlib-compressed bytes: what repeats itself compresses well.

@@ -90,7 +90,27 @@ fn table(task: &str) -> Option<(&'static str, &'static [Column])> {
         column("avg_logprob", "/avg_logprob", Kind::Single),
         column("no_speech_prob", "/no_speech_prob", Kind::Single),
     ];
+    const DETECT: &[Column] = &[
+        column("detection", "/id", Kind::Whole),
+        column("class", "/label/name", Kind::Text),
+        column("score", "/score", Kind::Single),
+        column("left", "/box_xyxy/0", Kind::Single),
+        column("top", "/box_xyxy/1", Kind::Single),
+        column("right", "/box_xyxy/2", Kind::Single),
+        column("bottom", "/box_xyxy/3", Kind::Single),
+    ];
+    const POSE: &[Column] = &[
+        column("subject", "/subject", Kind::Whole),
+        column("class", "/label/name", Kind::Text),
+        column("score", "/score", Kind::Single),
+        column("left", "/box_xyxy/0", Kind::Single),
+        column("top", "/box_xyxy/1", Kind::Single),
+        column("right", "/box_xyxy/2", Kind::Single),
+        column("bottom", "/box_xyxy/3", Kind::Single),
+    ];
     match task {
+        "detect" => Some(("/result/detections", DETECT)),
+        "pose" => Some(("/result/poses", POSE)),
         "segment" => Some(("/result/instances", SEGMENT)),
         "transcribe" => Some(("/result/segments", TRANSCRIBE)),
         _ => None,

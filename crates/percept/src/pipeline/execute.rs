@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use percept_core::detect::{DetectInput, DetectOptions};
+use percept_core::pose::{PoseInput, PoseOptions, Poses, Subject};
 use percept_core::segment::{
-    Candidates, Image, Instance, ObjectPrompt, SegmentInput, SegmentOptions, SegmentRequest, Segmentation,
+    Candidates, Image, Instance, Label, ObjectPrompt, SegmentInput, SegmentOptions, SegmentRequest,
+    Segmentation,
 };
 use percept_core::transcribe::{Sound, TranscribeInput, Transcript};
 use percept_core::{
-    Error, Model, Precision, Predicted, Prediction, RawTensor, Result, Segment, Task, Timings, Transcribe,
+    Detect, Error, Model, Pose, Precision, Predicted, Prediction, RawTensor, Result, Segment, Task, Timings,
+    Transcribe,
 };
 
 use super::expression::Value;
-use super::kind::{Content, Element};
+use super::kind::{Content, Element, Thing};
 use super::operate;
 use super::stage::{Scope, Source, Stage, Work};
 use crate::Loaded;
@@ -65,6 +69,8 @@ impl From<PipelineOutput> for Prediction {
 #[derive(Default)]
 pub(super) struct Models {
     pub(super) segment: Vec<Loaded<Segment>>,
+    pub(super) detect: Vec<Loaded<Detect>>,
+    pub(super) pose: Vec<Loaded<Pose>>,
     pub(super) transcribe: Vec<Loaded<Transcribe>>,
     /// By stage: which of them.
     pub(super) of_stage: Vec<Option<usize>>,
@@ -114,8 +120,10 @@ impl Model<Run> for Ready {
 
     fn precision(&self) -> Precision {
         let segment = self.models.segment.iter().map(|loaded| loaded.model.precision());
+        let detect = self.models.detect.iter().map(|loaded| loaded.model.precision());
+        let pose = self.models.pose.iter().map(|loaded| loaded.model.precision());
         let transcribe = self.models.transcribe.iter().map(|loaded| loaded.model.precision());
-        segment.chain(transcribe).next().unwrap_or(Precision::F32)
+        segment.chain(detect).chain(pose).chain(transcribe).next().unwrap_or(Precision::F32)
     }
 }
 
@@ -144,6 +152,8 @@ impl Ready {
         let began = Instant::now();
         let made: Vec<Vec<Vec<Made>>> = match &self.scope.stages[group[0]].work {
             Work::Segment { .. } | Work::SegmentBoxes { .. } => self.segment(group, ways)?,
+            Work::Detect { options, .. } => vec![self.detect(group[0], options, ways)?],
+            Work::Pose { options, .. } => vec![self.pose(group[0], options, ways)?],
             Work::Transcribe { .. } => vec![self.transcribe(group[0], ways)?],
             _ => vec![ways.iter().map(|way| self.operate(group[0], way)).collect::<Result<_>>()?],
         };
@@ -265,7 +275,7 @@ impl Ready {
                 let mut questions: Vec<Question> = Vec::new();
                 let mut boxes: Vec<Vec<Boxed>> = Vec::new();
                 for (from, content) in taken {
-                    let Content::Mask(instance, image) = content else { continue };
+                    let Some(Thing { image, bounding_box, label, .. }) = content.thing() else { continue };
                     let known =
                         questions.iter().position(|question| Arc::ptr_eq(&question.input.image, image));
                     let index = known.unwrap_or_else(|| {
@@ -274,11 +284,11 @@ impl Ready {
                         boxes.push(vec![]);
                         questions.len() - 1
                     });
-                    boxes[index].push((from, (**instance).clone()));
+                    boxes[index].push(Boxed { from, bounding_box, label: label.cloned() });
                 }
                 for (question, boxes) in questions.iter_mut().zip(boxes) {
-                    let object = |(_, instance): &Boxed| ObjectPrompt {
-                        bounding_box: Some(instance.bounding_box.map(|side| side as f32)),
+                    let object = |boxed: &Boxed| ObjectPrompt {
+                        bounding_box: Some(boxed.bounding_box),
                         ..ObjectPrompt::default()
                     };
                     let objects = boxes.iter().map(object).collect();
@@ -290,6 +300,67 @@ impl Ready {
                 questions
             }
         }
+    }
+
+    fn detect(&self, stage: usize, options: &Arc<DetectOptions>, ways: &[Way]) -> Result<Vec<Vec<Made>>> {
+        let model = self.models.of_stage[stage].map(|index| &self.models.detect[index]);
+        let model = model.ok_or_else(|| Error::argument("a stage has no model"))?;
+        let mut asked = Vec::new();
+        for (at, way) in ways.iter().enumerate() {
+            for (from, content) in self.taken(self.scope.stages[stage].source, way) {
+                if let Content::Picture(image) = content {
+                    asked.push((at, from, DetectInput { image: image.clone(), options: options.clone() }));
+                }
+            }
+        }
+        let mut made = vec![Vec::new(); ways.len()];
+        for chunk in asked.chunks(model.model.batch().max(1)) {
+            let inputs: Vec<DetectInput> = chunk.iter().map(|(.., input)| input.clone()).collect();
+            for ((at, from, input), answer) in chunk.iter().zip(model.model.predict(&inputs)?) {
+                let found = answer.output.detections.into_iter();
+                made[*at].extend(found.map(|one| (*from, Content::Box(Box::new(one), input.image.clone()))));
+            }
+        }
+        Ok(made)
+    }
+
+    fn pose(&self, stage: usize, options: &Arc<PoseOptions>, ways: &[Way]) -> Result<Vec<Vec<Made>>> {
+        let model = self.models.of_stage[stage].map(|index| &self.models.pose[index]);
+        let model = model.ok_or_else(|| Error::argument("a stage has no model"))?;
+        let of_way = |way: &Way| {
+            // The subjects of one picture are one question.
+            let mut asked: Vec<(PoseInput, Vec<Option<(usize, usize)>>)> = Vec::new();
+            for (from, content) in self.taken(self.scope.stages[stage].source, way) {
+                let (image, subject) = match (content, content.thing()) {
+                    (_, Some(Thing { image, bounding_box, label, score, .. })) => {
+                        (image, Subject { bounding_box, score, label: label.cloned() })
+                    }
+                    (Content::Picture(image), _) => (image, Subject::whole(image)),
+                    _ => continue,
+                };
+                let known = asked.iter().position(|(input, _)| Arc::ptr_eq(&input.image, image));
+                let index = known.unwrap_or_else(|| {
+                    let input =
+                        PoseInput { image: image.clone(), subjects: vec![], options: options.clone() };
+                    asked.push((input, vec![]));
+                    asked.len() - 1
+                });
+                asked[index].0.subjects.push(subject);
+                asked[index].1.push(from);
+            }
+            let mut made = Vec::new();
+            for (input, from) in asked {
+                for answer in model.model.predict(std::slice::from_ref(&input))? {
+                    let Poses { scheme, poses, .. } = answer.output;
+                    made.extend(poses.into_iter().map(|pose| {
+                        let of = from.get(pose.subject).copied().flatten();
+                        (of, Content::Pose(Box::new(pose), scheme.clone(), input.image.clone()))
+                    }));
+                }
+            }
+            Ok(made)
+        };
+        ways.iter().map(of_way).collect()
     }
 
     fn transcribe(&self, stage: usize, ways: &[Way]) -> Result<Vec<Vec<Made>>> {
@@ -317,21 +388,20 @@ impl Ready {
         let taken = self.taken(*source, way);
         let picture = |image: Image| Content::Picture(Arc::new(image));
         // The things of a stage that lie in one picture.
-        let within = |regions: usize, image: &Arc<Image>| -> Vec<&Instance> {
-            let inside = |element: &'w Element| match &element.content {
-                Content::Mask(instance, of) if Arc::ptr_eq(of, image) => Some(&**instance),
-                _ => None,
+        let within = |regions: usize, image: &Arc<Image>| -> Vec<&'w Element> {
+            let inside = |element: &&Element| {
+                element.content.thing().is_some_and(|thing| Arc::ptr_eq(thing.image, image))
             };
-            way.stages[regions].elements.iter().filter_map(inside).collect()
+            way.stages[regions].elements.iter().filter(inside).collect()
         };
         let mut made = Vec::new();
         for (from, content) in taken {
             match (work, content) {
                 (Work::Filter { .. } | Work::Sound, content) => made.push((from, content.clone())),
-                (Work::Crop { padding }, Content::Mask(instance, image)) => {
-                    let cropped = operate::crop(instance, image, *padding);
+                (Work::Crop { padding }, content) => {
+                    let cropped = content.thing().map(|thing| operate::crop(thing, *padding));
                     // A mask without pixels has no box.
-                    if cropped.pixels() > 0 {
+                    if let Some(cropped) = cropped.filter(|cropped| cropped.pixels() > 0) {
                         made.push((from, picture(cropped)));
                     }
                 }
@@ -347,6 +417,7 @@ impl Ready {
                 }
                 (Work::Blur { regions, radius, whole_box }, Content::Picture(image)) => {
                     let found = within(*regions, image);
+                    let found: Vec<_> = found.iter().filter_map(|element| element.content.thing()).collect();
                     made.push((from, picture(operate::blur(image, &found, *radius, *whole_box))));
                 }
                 (Work::Draw { regions }, Content::Picture(image)) => {
@@ -364,8 +435,12 @@ impl Ready {
 
 /// Where something comes from, and what it is.
 type Made = (Option<(usize, usize)>, Content);
-/// A box that a mask is asked for, and where it comes from.
-type Boxed = (Option<(usize, usize)>, Instance);
+/// A box that a mask is asked for.
+struct Boxed {
+    from: Option<(usize, usize)>,
+    bounding_box: [f32; 4],
+    label: Option<Label>,
+}
 
 /// Something that a model is asked.
 struct Question {
@@ -383,10 +458,10 @@ impl Question {
             return Ok(answer.instances.into_iter().map(mask).collect());
         };
         operate::one_each(answer.instances.len(), boxes.len())?;
-        let mask = |(mut instance, (from, of)): (Instance, &Boxed)| {
+        let mask = |(mut instance, of): (Instance, &Boxed)| {
             // What is in the box keeps its name.
             instance.label = instance.label.or_else(|| of.label.clone());
-            (*from, Content::Mask(Box::new(instance), image.clone()))
+            (of.from, Content::Mask(Box::new(instance), image.clone()))
         };
         Ok(answer.instances.into_iter().zip(boxes).map(mask).collect())
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use percept_core::segment::{Image, Instance};
+use percept_core::detect::Detection;
+use percept_core::pose::{KeypointScheme, Pose};
+use percept_core::segment::{Image, Instance, Label, Mask};
 use percept_core::transcribe::{Sound, Transcript};
 
 use super::expression::{Type, Value};
@@ -77,7 +79,18 @@ impl Kind {
                 ("words", Number),
                 ("confidence", Number),
             ],
-            Self::Keypoints => &[("index", Number), ("score", Number)],
+            Self::Keypoints => &[
+                ("index", Number),
+                ("score", Number),
+                ("class", Text),
+                ("seen", Number),
+                ("left", Number),
+                ("top", Number),
+                ("right", Number),
+                ("bottom", Number),
+                ("width", Number),
+                ("height", Number),
+            ],
             Self::Texts => &[("index", Number), ("text", Text), ("score", Number)],
             Self::Depths | Self::Clouds => &[("index", Number)],
         }
@@ -102,43 +115,99 @@ pub enum Content {
     Picture(Arc<Image>),
     /// A mask with its class and score, and the picture that it lies in.
     Mask(Box<Instance>, Arc<Image>),
+    /// A box with its class and score, and the picture that it lies in.
+    Box(Box<Detection>, Arc<Image>),
+    /// The key points of a body, what they are, and the picture that they lie in.
+    Pose(Box<Pose>, Arc<KeypointScheme>, Arc<Image>),
     /// A sound, and where in the input it begins, in seconds.
     Sound(Arc<Sound>, f64),
     /// What is said; times are those of the input.
     Transcript(Box<Transcript>),
 }
 
+/// Something in a picture, whatever is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Thing<'a> {
+    pub(super) image: &'a Arc<Image>,
+    /// Left, top, right, bottom in pixels.
+    pub(super) bounding_box: [f32; 4],
+    pub(super) label: Option<&'a Label>,
+    pub(super) score: f32,
+    /// All of the box where there is none.
+    pub(super) mask: Option<&'a Mask>,
+}
+
+impl Thing<'_> {
+    /// Pixels of the mask, or of the box.
+    fn area(&self) -> f64 {
+        let [left, top, right, bottom] = self.bounding_box.map(f64::from);
+        self.mask.map_or((right - left) * (bottom - top), |mask| mask.area() as f64)
+    }
+}
+
 impl Content {
+    /// What it is in a picture, where it lies in one.
+    pub(super) fn thing(&self) -> Option<Thing<'_>> {
+        Some(match self {
+            Self::Mask(instance, image) => Thing {
+                image,
+                bounding_box: instance.bounding_box.map(|side| side as f32),
+                label: instance.label.as_ref(),
+                score: instance.score,
+                mask: Some(&instance.mask),
+            },
+            Self::Box(found, image) => Thing {
+                image,
+                bounding_box: found.bounding_box,
+                label: Some(&found.label),
+                score: found.score,
+                mask: found.mask.as_ref(),
+            },
+            Self::Pose(pose, _, image) => Thing {
+                image,
+                bounding_box: pose.bounding_box,
+                label: pose.label.as_ref(),
+                score: pose.score,
+                mask: None,
+            },
+            _ => return None,
+        })
+    }
+
     /// A field by its name.
     pub(super) fn field(&self, name: &str, index: usize) -> Value {
         let number = |value: f64| Value::Number(value);
         if name == "index" {
             return number(index as f64);
         }
+        if let Some(thing) = self.thing() {
+            let [left, top, right, bottom] = thing.bounding_box.map(f64::from);
+            return match name {
+                "score" => number(f64::from(thing.score)),
+                "class" => thing.label.map_or(Value::Missing, |label| Value::Text(label.name.clone())),
+                "area" => number(thing.area()),
+                "left" => number(left),
+                "top" => number(top),
+                "right" => number(right),
+                "bottom" => number(bottom),
+                "width" => number(right - left),
+                "height" => number(bottom - top),
+                "seen" => match self {
+                    Self::Pose(pose, ..) => {
+                        number(pose.keypoints.iter().filter(|keypoint| keypoint.seen).count() as f64)
+                    }
+                    _ => Value::Missing,
+                },
+                _ => Value::Missing,
+            };
+        }
         match self {
+            Self::Mask(..) | Self::Box(..) | Self::Pose(..) => Value::Missing,
             Self::Picture(image) => match name {
                 "width" => number(f64::from(image.width)),
                 "height" => number(f64::from(image.height)),
                 _ => Value::Missing,
             },
-            Self::Mask(instance, _) => {
-                let [left, top, right, bottom] = instance.bounding_box.map(f64::from);
-                match name {
-                    "score" => number(f64::from(instance.score)),
-                    "class" => instance
-                        .label
-                        .as_ref()
-                        .map_or(Value::Missing, |label| Value::Text(label.name.clone())),
-                    "area" => number(instance.area as f64),
-                    "left" => number(left),
-                    "top" => number(top),
-                    "right" => number(right),
-                    "bottom" => number(bottom),
-                    "width" => number(right - left),
-                    "height" => number(bottom - top),
-                    _ => Value::Missing,
-                }
-            }
             Self::Sound(sound, start) => match name {
                 "start" => number(*start),
                 "end" => number(start + sound.seconds()),

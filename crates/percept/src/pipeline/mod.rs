@@ -23,6 +23,7 @@ mod execute;
 mod expression;
 mod files;
 mod kind;
+mod models;
 mod operate;
 mod record;
 mod stage;
@@ -30,8 +31,7 @@ mod stage;
 use std::path::Path;
 use std::sync::Arc;
 
-use percept_core::segment::SegmentRequest;
-use percept_core::{LocalModel, Model, Precision, Result, Runtime, SourceKind, Task};
+use percept_core::{LocalModel, Model, Precision, Result, Runtime, SourceKind};
 use percept_flow::InputSource;
 use percept_hub::Hub;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
@@ -44,10 +44,11 @@ pub use execute::{PipelineInput, PipelineOutput, Run, StageOutput};
 pub use kind::{Content, Element, Kind};
 pub use record::PipelineRecord;
 
-use crate::{Loaded, ModelCard, segment, transcribe};
+use crate::{Loaded, ModelCard, transcribe};
 use document::{Document, Fields, suggestion};
 use execute::{Models, Ready};
-use stage::{Scope, Source, Wanted, Work};
+use models::Asked;
+use stage::{Scope, Source, Work};
 
 /// A checked pipeline.
 pub struct Pipeline {
@@ -167,45 +168,24 @@ impl Pipeline {
     /// What loading a model may say.
     pub fn load(&self, hub: &Hub, runtime: &Runtime) -> Result<(Loaded<Run>, Vec<StageCard>)> {
         let mut models = Models::default();
-        let mut wanted: Vec<(&'static str, Wanted, Option<&'static str>)> = Vec::new();
-        let mut places = Vec::new();
+        let mut wanted: Vec<(Asked<'_>, usize)> = Vec::new();
         let mut cards = Vec::new();
         for stage in &self.scope.stages {
-            let boxes = SegmentRequest::Objects { objects: vec![], candidates: Default::default() };
-            let (task, asked, request) = match &stage.work {
-                Work::Segment { wanted, options } => ("segment", wanted, Some(&options.request)),
-                Work::SegmentBoxes { wanted } => ("segment", wanted, Some(&boxes)),
-                Work::Transcribe { wanted, .. } => ("transcribe", wanted, None),
-                _ => {
-                    models.of_stage.push(None);
-                    continue;
-                }
+            let Some(asked) = Asked::by(&stage.work) else {
+                models.of_stage.push(None);
+                continue;
             };
-            // Without a name the task's default depends on what is asked.
-            let usual = request.filter(|_| asked.model.is_none()).and_then(segment::usual);
-            let key = (task, asked.clone(), usual);
-            let known = wanted.iter().position(|other| *other == key).map(|index| places[index]);
-            let place = match (known, request) {
-                (Some(place), _) => place,
-                (None, Some(request)) => {
-                    let name = asked.model.as_deref();
-                    models.segment.push(segment::load(hub, name, request, asked.tiles, runtime)?);
-                    models.segment.len() - 1
-                }
-                (None, None) => {
-                    models.transcribe.push(transcribe::load(hub, asked.model.as_deref(), runtime)?);
-                    models.transcribe.len() - 1
-                }
+            let known = wanted.iter().find(|(other, _)| *other == asked).map(|(_, place)| *place);
+            let place = match known {
+                Some(place) => place,
+                None => asked.load(hub, runtime, &mut models)?,
             };
+            Asked::check(&stage.work, &models, place)?;
+            let (model, precision) = asked.card(&models, place);
             if known.is_none() {
-                wanted.push(key);
-                places.push(place);
+                wanted.push((asked, place));
             }
             models.of_stage.push(Some(place));
-            let (model, precision) = match request {
-                Some(_) => card(&models.segment[place]),
-                None => card(&models.transcribe[place]),
-            };
             cards.push(StageCard { stage: stage.name.clone(), precision, model });
         }
         let local = self.local(&models);
@@ -216,7 +196,10 @@ impl Pipeline {
     /// The pipeline as if it were one model: its digest is that of the digests of all weights.
     fn local(&self, models: &Models) -> LocalModel {
         let segment = models.segment.iter().map(|loaded| &loaded.local);
-        let all = segment.chain(models.transcribe.iter().map(|loaded| &loaded.local));
+        let detect = models.detect.iter().map(|loaded| &loaded.local);
+        let pose = models.pose.iter().map(|loaded| &loaded.local);
+        let transcribe = models.transcribe.iter().map(|loaded| &loaded.local);
+        let all = segment.chain(detect).chain(pose).chain(transcribe);
         let weights = all.map(|local| local.sha256.as_str()).collect::<Vec<_>>().join("\n");
         let sha256 = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
         LocalModel {
@@ -245,10 +228,6 @@ impl Pipeline {
             (_, InputSource::Stdin) => pictures(picture::read(PictureSource::Stdin, limits)?),
         })
     }
-}
-
-fn card<T: Task>(loaded: &Loaded<T>) -> (ModelCard, Precision) {
-    (ModelCard::new(loaded), loaded.model.precision())
 }
 
 fn sounds((sound, info): (percept_core::transcribe::Sound, SoundInfo)) -> (PipelineInput, MediaInfo) {

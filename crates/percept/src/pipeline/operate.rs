@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use percept_core::segment::{Image, Instance, Mask, Segmentation, SegmentationKind};
+use percept_core::pose::Poses;
+use percept_core::segment::{Image, Instance, Mask};
 use percept_core::transcribe::{SAMPLE_RATE, Sound};
 use percept_core::{Error, Result};
 
-use super::kind::Content;
+use super::kind::{Content, Element, Thing};
 use super::stage::Size;
-use crate::media::draw::{self, Background, Edge};
+use crate::media::draw::{self, Background, Edge, OverlayItem};
 use crate::media::picture::{self, ResizeFilter};
-use crate::segment::overlay;
 
 /// Pixels that a picture may get; as many as one may have that is read.
 const MOST_PIXELS: u64 = 500_000_000;
 
 /// The box of a thing, larger on each side by a share of its width or height, cut to the picture.
-pub(super) fn crop(instance: &Instance, image: &Image, padding: f64) -> Image {
-    let [left, top, right, bottom] = instance.bounding_box.map(f64::from);
+pub(super) fn crop(thing: Thing<'_>, padding: f64) -> Image {
+    let image = thing.image;
+    let [left, top, right, bottom] = thing.bounding_box.map(f64::from);
     let (across, down) = ((right - left) * padding, (bottom - top) * padding);
     let within = |value: f64, limit: u32| value.round().clamp(0.0, f64::from(limit)) as u32;
     let (left, right) = (within(left - across, image.width), within(right + across, image.width));
@@ -66,29 +67,53 @@ pub(super) fn resize(image: &Image, size: Size) -> Result<Image> {
 }
 
 /// The picture with these things blurred beyond recognition.
-pub(super) fn blur(image: &Image, regions: &[&Instance], radius: f64, whole_box: bool) -> Image {
+pub(super) fn blur(image: &Image, regions: &[Thing<'_>], radius: f64, whole_box: bool) -> Image {
     let mut blurred = image.clone();
-    for instance in regions {
-        match whole_box {
-            true => draw::blur(&mut blurred, &filled(instance.bounding_box, image), radius as f32),
-            false => draw::blur(&mut blurred, &instance.mask, radius as f32),
+    for thing in regions {
+        match thing.mask.filter(|_| !whole_box) {
+            Some(mask) => draw::blur(&mut blurred, mask, radius as f32),
+            None => draw::blur(&mut blurred, &filled(thing.bounding_box, image), radius as f32),
         }
     }
     blurred
 }
 
-/// All pixels of a box.
-fn filled([left, top, right, bottom]: [u32; 4], image: &Image) -> Mask {
+/// All pixels that a box touches.
+fn filled([left, top, right, bottom]: [f32; 4], image: &Image) -> Mask {
+    let pixels = |low: f32, high: f32, size: u32| {
+        (low.floor().clamp(0.0, size as f32) as u32)..(high.ceil().clamp(0.0, size as f32) as u32)
+    };
+    let (columns, rows) = (pixels(left, right, image.width), pixels(top, bottom, image.height));
     let place = |column: u32, row: u32| u64::from(column) * u64::from(image.height) + u64::from(row);
-    let columns = (left..right).map(|column| (place(column, top), place(column, bottom)));
-    Mask::from_runs(image.width, image.height, columns)
+    let runs = columns.map(|column| (place(column, rows.start), place(column, rows.end)));
+    Mask::from_runs(image.width, image.height, runs)
 }
 
-/// The picture with these things drawn over it.
-pub(super) fn drawn(image: &Image, regions: &[&Instance]) -> Image {
-    let instances = regions.iter().map(|instance| (*instance).clone()).collect();
-    let (width, height) = image.size();
-    overlay(&Segmentation { width, height, kind: SegmentationKind::Instance, instances }, image)
+/// The picture with these elements drawn over it: masks, boxes with names, skeletons.
+pub(super) fn drawn(image: &Arc<Image>, elements: &[&Element]) -> Image {
+    let mut items = Vec::new();
+    let mut poses: Vec<Poses> = Vec::new();
+    for element in elements {
+        if let Content::Pose(pose, scheme, _) = &element.content {
+            let (width, height) = image.size();
+            match poses.iter_mut().find(|poses| poses.scheme == *scheme) {
+                Some(poses) => poses.poses.push((**pose).clone()),
+                None => {
+                    poses.push(Poses { width, height, scheme: scheme.clone(), poses: vec![(**pose).clone()] })
+                }
+            }
+        } else if let Some(thing) = element.content.thing() {
+            let name = thing.label.map_or_else(|| element.id.to_string(), |label| label.name.clone());
+            items.push(OverlayItem {
+                mask: thing.mask,
+                bounding_box: matches!(element.content, Content::Box(..)).then_some(thing.bounding_box),
+                label: format!("{name} {:.2}", thing.score),
+                color: element.id - 1,
+            });
+        }
+    }
+    let over = draw::overlay(image, &items);
+    poses.iter().fold(over, |image, poses| draw::skeletons(&image, poses))
 }
 
 /// The stretches of a sound in which somebody speaks.

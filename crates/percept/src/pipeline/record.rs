@@ -1,8 +1,9 @@
 //! What a pipeline made of an input, as JSON and as files.
 
 use percept_core::Result;
-use percept_core::segment::Instance;
 use percept_core::transcribe::Transcript;
+use percept_detect::format::DetectionRecord;
+use percept_pose::format::PoseEntry;
 use percept_segment::format::InstanceRecord;
 use serde::Serialize;
 
@@ -50,15 +51,21 @@ struct From<'a> {
 enum ContentRecord<'a> {
     Picture { width: u32, height: u32 },
     Mask { instance: InstanceRecord },
+    Box { detection: DetectionRecord },
+    Pose { pose: PoseEntry },
     Sound { start: f64, end: f64 },
     Transcript { transcript: &'a Transcript },
 }
 
 impl ContentRecord<'_> {
-    fn of(content: &Content) -> ContentRecord<'_> {
-        match content {
+    fn of(element: &Element) -> ContentRecord<'_> {
+        match &element.content {
             Content::Picture(image) => ContentRecord::Picture { width: image.width, height: image.height },
             Content::Mask(instance, _) => ContentRecord::Mask { instance: InstanceRecord::new(instance) },
+            Content::Box(found, _) => {
+                ContentRecord::Box { detection: DetectionRecord::new(found, element.id as u32) }
+            }
+            Content::Pose(pose, scheme, _) => ContentRecord::Pose { pose: PoseEntry::new(pose, scheme) },
             Content::Sound(sound, start) => {
                 let milliseconds = |seconds: f64| (seconds * 1e3).round() / 1e3;
                 ContentRecord::Sound {
@@ -106,7 +113,7 @@ impl Pipeline {
                 .iter()
                 .map(|format| file_name(stage, output, element, format.extension()))
                 .collect(),
-            content: ContentRecord::of(&element.content),
+            content: ContentRecord::of(element),
         }
     }
 
@@ -138,11 +145,8 @@ fn file_name(stage: &Stage, output: &StageOutput, element: &Element, extension: 
 
 fn class(content: &Content) -> String {
     let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
-    let name = |instance: &Instance| instance.label.as_ref().map(|label| label.name.clone());
-    match content {
-        Content::Mask(instance, _) => name(instance)
-            .map(|name| format!("-{}", name.chars().map(plain).take(60).collect::<String>()))
-            .unwrap_or_default(),
-        _ => String::new(),
+    match content.thing().and_then(|thing| thing.label) {
+        Some(label) => format!("-{}", label.name.chars().map(plain).take(60).collect::<String>()),
+        None => String::new(),
     }
 }

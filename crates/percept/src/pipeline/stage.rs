@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use percept_core::Result;
+use percept_core::detect::{DetectOptions, Nms, NmsScope};
+use percept_core::pose::{KeypointSet, PoseOptions};
 use percept_core::segment::{EverythingOptions, SegmentOptions, SegmentRequest, WholeKind};
 use percept_core::transcribe::{Goal, TranscribeOptions};
 
@@ -75,6 +77,16 @@ pub(super) enum Work {
     /// A mask for each box, in the picture that the boxes lie in.
     SegmentBoxes {
         wanted: Wanted,
+    },
+    /// Boxes in a picture.
+    Detect {
+        wanted: Wanted,
+        options: Arc<DetectOptions>,
+    },
+    /// Key points in each box, or in the whole picture.
+    Pose {
+        wanted: Wanted,
+        options: Arc<PoseOptions>,
     },
     Transcribe {
         wanted: Wanted,
@@ -224,13 +236,15 @@ impl Scope {
         let made = match (fields.text("task")?, fields.text("op")?) {
             (Some(task), None) => match task.value.as_str() {
                 "segment" => self.segment(&fields)?,
+                "detect" => self.detect(&fields)?,
+                "pose" => self.pose(&fields)?,
                 "transcribe" => self.transcribe(&fields)?,
                 other if TASKS.iter().any(|(task, _)| *task == other) => {
                     let message = format!("the task `{other}` is not in this version of percept");
                     return Err(fields.wrong_at(
                         &task.place,
                         message,
-                        Some("there are: segment, transcribe".into()),
+                        Some("there are: segment, detect, pose, transcribe".into()),
                     ));
                 }
                 other => {
@@ -247,7 +261,10 @@ impl Scope {
                 ));
             }
             (None, None) => {
-                let hint = format!("tasks: segment, transcribe; operations: {}", OPERATIONS.join(", "));
+                let hint = format!(
+                    "tasks: segment, detect, pose, transcribe; operations: {}",
+                    OPERATIONS.join(", ")
+                );
                 return Err(fields.wrong("a stage needs a `task` or an `op`".into(), Some(hint)));
             }
         };
@@ -276,12 +293,45 @@ impl Scope {
         Ok(Some(condition))
     }
 
+    fn detect(&mut self, fields: &Fields<'_>) -> Result<Made> {
+        let wanted = Wanted { model: model(fields)?, tiles: tiles(fields)? };
+        let source = self.source(fields, "image", Kind::Pictures)?;
+        let nms = fields.number("nms", 0.0..1.0)?;
+        let options = DetectOptions {
+            texts: fields.texts("text")?,
+            score: fields.number("score", 0.0..1.0)?.map(|score| score as f32),
+            text_score: fields.number("text_score", 0.0..1.0)?.map(|score| score as f32),
+            classes: fields.texts("class")?,
+            nms: nms.map(|iou| Nms { iou: iou as f32, scope: NmsScope::Class }),
+            max_detections: fields.count("max_detections", 1.0..1e9)?.map(|count| count as usize),
+        };
+        let work = Work::Detect { wanted, options: Arc::new(options) };
+        Ok(Made { kind: Kind::Boxes, work, source, pictures: Some(source) })
+    }
+
+    fn pose(&mut self, fields: &Fields<'_>) -> Result<Made> {
+        let wanted = Wanted { model: model(fields)?, tiles: None };
+        let sets = KeypointSet::ALL.map(|set| (set.name(), set));
+        let options = PoseOptions {
+            keypoints: fields.one_of("keypoints", &sets)?,
+            flip_test: fields.flag("flip_test")?.unwrap_or(false),
+            score: fields.number("score", 0.0..1.0)?.map(|score| score as f32),
+            oks: fields.number("oks", 0.0..1.0)?.map(|oks| oks as f32),
+        };
+        let work = Work::Pose { wanted, options: Arc::new(options) };
+        let (source, pictures) = match self.stage(fields, "boxes", &[Kind::Boxes])? {
+            Some(boxes) => (Source::Stage(boxes), self.pictures_of(boxes)),
+            None => {
+                let source = self.source(fields, "image", Kind::Pictures)?;
+                (source, source)
+            }
+        };
+        Ok(Made { kind: Kind::Keypoints, work, source, pictures: Some(pictures) })
+    }
+
     fn segment(&mut self, fields: &Fields<'_>) -> Result<Made> {
         let boxes = self.stage(fields, "boxes", &[Kind::Boxes])?;
-        let tile = fields.count("tile", 32.0..65_535.0)?;
-        let overlap = fields.count("overlap", 0.0..65_535.0)?;
-        let tiles = tile.map(|size| Tiles { size: size as u32, overlap: overlap.unwrap_or(size / 8) as u32 });
-        let wanted = Wanted { model: model(fields)?, tiles };
+        let wanted = Wanted { model: model(fields)?, tiles: tiles(fields)? };
         if let Some(boxes) = boxes {
             let pictures = self.pictures_of(boxes);
             let work = Work::SegmentBoxes { wanted };
@@ -365,14 +415,14 @@ impl Scope {
                 pictures(Work::Resize { size }, source)
             }
             "blur" => {
-                let regions = self.needed(fields, "from", &[Kind::Masks])?;
+                let regions = self.needed(fields, "from", &[Kind::Boxes])?;
                 let radius = fields.number("radius", 0.5..1000.0)?.unwrap_or(12.0);
                 let whole_box = fields.one_of("region", &[("mask", false), ("box", true)])?.unwrap_or(false);
                 let source = self.pictures_of(regions);
                 pictures(Work::Blur { regions, radius, whole_box }, source)
             }
             "draw" => {
-                let regions = self.needed(fields, "from", &[Kind::Masks])?;
+                let regions = self.needed(fields, "from", &[Kind::Boxes, Kind::Keypoints])?;
                 pictures(Work::Draw { regions }, self.pictures_of(regions))
             }
             "cloud" => {
@@ -426,6 +476,13 @@ impl Scope {
         let Stage { kind, pictures, .. } = self.stages[from];
         Made { kind, work: Work::Filter { with }, source: Source::Stage(from), pictures }
     }
+}
+
+/// Tiles of a size, with an overlap of an eighth where nothing is said.
+fn tiles(fields: &Fields<'_>) -> Result<Option<Tiles>> {
+    let tile = fields.count("tile", 32.0..65_535.0)?;
+    let overlap = fields.count("overlap", 0.0..65_535.0)?;
+    Ok(tile.map(|size| Tiles { size: size as u32, overlap: overlap.unwrap_or(size / 8) as u32 }))
 }
 
 /// The model that is named; an empty name is the task's default, so that a variable can stand for it.

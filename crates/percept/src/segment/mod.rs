@@ -15,7 +15,6 @@ pub use percept_segment::format::Standing;
 use percept_segment::{Refined, Tiled};
 
 pub use format::Format;
-pub(crate) use output::overlay;
 pub use output::{Answers, background};
 pub use percept_core::segment::{
     Candidate, Candidates, EverythingOptions, Image, Instance, Label, Mask, MaskPrompt, ObjectPrompt,

@@ -160,7 +160,7 @@ fn instances(segmentation: &Segmentation) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// The picture with outlines and labels.
-pub(crate) fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
+fn overlay(segmentation: &Segmentation, image: &Image) -> Image {
     let label = |instance: &Instance| match &instance.label {
         Some(label) => format!("{} {:.2}", label.name, instance.score),
         None => format!("{} {:.2}", instance.id, instance.score),

@@ -1,0 +1,74 @@
+//! The options of `percept pose`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use percept::pose::{Format, KeypointSet};
+
+use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction};
+
+/// Image to keypoints.
+///
+/// People are found first, then the keypoints of each. Coordinates are pixels of the picture as it is displayed. A single
+/// picture's JSON goes to standard output.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  percept pose dance.jpg -f json,png\n  \
+                        percept pose team.jpg --boxes boxes.json --model vitpose-plus-small\n  \
+                        percept pose horses/ -o out/ --keypoints ap10k -f coco,png\n  \
+                        percept pose portrait.jpg --whole")]
+pub(crate) struct PoseArguments {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// A model of `percept models list --task pose`, ORG/REPO[@REV], or a folder.
+    #[arg(short, long)]
+    pub(crate) model: Option<String>,
+    /// Formats, separated by commas. [default: json, or what the extension of --output says]
+    #[arg(short, long, value_delimiter = ',', value_parser = format)]
+    pub(crate) format: Vec<Format>,
+    /// Whose keypoints: percept's own detections in JSON, or [{"bbox": [x, y, width, height]}, ...]. With `image_id`s, each
+    /// picture has those of its name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) boxes: Option<PathBuf>,
+    /// The picture shows one subject, and nothing needs to be found.
+    #[arg(long, conflicts_with = "boxes")]
+    pub(crate) whole: bool,
+    /// What finds subjects: a model of `percept models list --task detect`, ORG/REPO[@REV], or a folder.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["boxes", "whole"])]
+    pub(crate) detector: Option<String>,
+    /// What counts as a subject, by the detector's names or numbers. [default: person; animals where --keypoints is of
+    /// animals]
+    #[arg(long = "class", value_delimiter = ',', value_name = "CLASS", conflicts_with_all = ["boxes", "whole"])]
+    pub(crate) classes: Vec<String>,
+    /// Pass over subjects of which the detector is less sure; its own threshold when absent.
+    #[arg(long, value_name = "P", value_parser = fraction, conflicts_with_all = ["boxes", "whole"])]
+    pub(crate) detect_score: Option<f32>,
+    /// Which keypoints: coco, aic, mpii (people), ap10k, apt36k (animals), wholebody; the model's own when absent.
+    #[arg(long, value_name = "SET")]
+    pub(crate) keypoints: Option<KeypointSet>,
+    /// Keypoints that score less are marked as not seen; the model's own threshold when absent.
+    #[arg(long, value_name = "P", value_parser = fraction)]
+    pub(crate) score: Option<f32>,
+    /// Look at each subject mirrored too, and take the mean: better, and twice the time.
+    #[arg(long)]
+    pub(crate) flip_test: bool,
+    /// Of poses that are more alike (object keypoint similarity) keep the best; 1 keeps all. [default: 0.9 where
+    /// subjects are found, else 1]
+    #[arg(long, value_name = "OKS", value_parser = fraction)]
+    pub(crate) oks: Option<f32>,
+    /// Refuse pictures that say they have more millions of pixels.
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_pixels: u32,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+    #[command(flatten)]
+    pub(crate) fetching: Fetching,
+    #[command(flatten)]
+    pub(crate) progress: ProgressChoice,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    Format::named(text).ok_or_else(|| {
+        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+        format!("formats are {}", names.join(", "))
+    })
+}

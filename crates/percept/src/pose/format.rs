@@ -1,0 +1,61 @@
+//! What poses may be written as.
+
+use percept_flow::{self as flow, FormatKind, Naming};
+
+/// A form of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Everything, with what made it.
+    Json,
+    /// The picture with skeletons.
+    Png,
+    /// COCO JSON with keypoints.
+    Coco,
+    /// A table, a row a keypoint.
+    Csv,
+    /// OpenPose's JSON, in the order of BODY_25.
+    OpenPose,
+}
+
+impl Format {
+    /// All.
+    pub const ALL: [Self; 5] = [Self::Json, Self::Png, Self::Coco, Self::Csv, Self::OpenPose];
+
+    /// How it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Png => "png",
+            Self::Coco => "coco",
+            Self::Csv => "csv",
+            Self::OpenPose => "openpose",
+        }
+    }
+
+    /// The format that is called so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// What a file of this extension is, where nothing else is said.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "json" => Some(Self::Json),
+            "png" => Some(Self::Png),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+
+    /// How its files are called, and what they are.
+    pub fn file(self) -> flow::Format {
+        let (extension, kind) = match self {
+            Self::Json => ("json", FormatKind::Text),
+            Self::Png => ("png", FormatKind::Binary),
+            Self::Coco => ("coco.json", FormatKind::Text),
+            Self::Csv => ("csv", FormatKind::Text),
+            Self::OpenPose => ("openpose.json", FormatKind::Text),
+        };
+        flow::Format { extension: extension.to_owned(), kind, naming: Naming::StemTask("pose") }
+    }
+}
