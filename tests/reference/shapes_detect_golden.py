@@ -120,12 +120,16 @@ def measure() -> None:
     rows = [["pictures", "shapes", "found", "false", "AP50", "AP"], ["---"] * 6]
     for title, prefix in (("`scene-NN`", "scene"), ("`large`, in one look", "large")):
         group = [rest for name, *rest in seen if name.startswith(prefix)]
-        counts = [matched(truth_of(scene, instances), detect(picture, processor, model), 0.5) for scene, picture, instances in group]
+        counts = [
+            matched(truth_of(scene, instances), detect(picture, processor, model), 0.5)
+            for scene, picture, instances in group
+        ]
         found, all_, false = (sum(column) for column in zip(*counts))
         ap50, ap = measure_scenes(group, model, processor)
         rows.append([title, str(all_), str(found), str(false), f"{ap50:.4f}", f"{ap:.4f}"])
         if prefix == "scene":
-            write_json(GOLDEN / "reference.json", {"ap50": round(ap50, 5), "found": found, "shapes": all_, "false": false})
+            counted = {"ap50": round(ap50, 5), "found": found, "shapes": all_, "false": false}
+            write_json(GOLDEN / "reference.json", counted)
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     (GOLDEN / "README.md").write_text(f"{HEAD}{table}\n")
     print(table)

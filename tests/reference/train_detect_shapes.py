@@ -99,12 +99,13 @@ def load_batch(pool: TrainingPool, generator: torch.Generator) -> tuple[torch.Te
     return torch.stack(pictures), labels
 
 
-def train(steps: int, rate: float, minutes: float, cache: Path) -> None:
+def train(steps: int, rate: float, minutes: float, cache: Path, resume: bool) -> None:
     torch.manual_seed(0)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(int(resume))
     pool = TrainingPool(cache)
-    model = RTDetrV2ForObjectDetection(configuration())
-    start(model)
+    model = load()[0] if resume else RTDetrV2ForObjectDetection(configuration())
+    if not resume:
+        start(model)
     model.train()
     print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)
     processor = RTDetrImageProcessor(size={"height": SIDE, "width": SIDE})
@@ -113,7 +114,7 @@ def train(steps: int, rate: float, minutes: float, cache: Path) -> None:
     watched, shown = list(held_out(48)), 0.0
     for step in range(steps):
         last = schedule.advance(step)
-        side = COARSE_SIDE if schedule.done < COARSE_SHARE else SIDE
+        side = COARSE_SIDE if schedule.done < COARSE_SHARE and not resume else SIDE
         pictures, labels = load_batch(pool, generator)
         batch = vary_colours(pictures, generator)
         if side != SIDE:
@@ -240,10 +241,11 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--minutes", type=float, default=30, help="where the rate reaches zero even if steps are left")
+    parser.add_argument("--resume", action="store_true", help="go on from the snapshot, on large pictures only")
     parser.add_argument("--pool", type=Path, default=Path("/tmp/shapes-pool.npz"))
     arguments = parser.parse_args()
     if arguments.measure:
         ap50, ap = measure(list(held_out(240)), *load(), report=True)
         print(f"AP50 {ap50:.4f}, AP {ap:.4f}")
     else:
-        train(arguments.steps, arguments.rate, arguments.minutes, arguments.pool)
+        train(arguments.steps, arguments.rate, arguments.minutes, arguments.pool, arguments.resume)
