@@ -130,15 +130,18 @@ def vary_colours(pictures: torch.Tensor, generator: torch.Generator) -> torch.Te
 
 
 class Schedule:
-    """The learning rate: linear warm-up, then a cosine down to nothing at the last step or minute of computing, what comes first."""
+    """The learning rate: linear warm-up, then a cosine down to nothing at the last step or minute of `clock` (of
+    computing, as it is), what comes first."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, steps: int, minutes: float, warmup: int = 100) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, steps: int, minutes: float, warmup: int = 100, clock=time.process_time
+    ) -> None:
         self.optimizer, self.steps, self.seconds, self.warmup = optimizer, steps, 60 * minutes, warmup
         self.peak = optimizer.param_groups[0]["lr"]
-        self.started, self.done = time.process_time(), 0.0
+        self.clock, self.started, self.done = clock, clock(), 0.0
 
     def elapsed(self) -> float:
-        return time.process_time() - self.started
+        return self.clock() - self.started
 
     def advance(self, step: int) -> bool:
         """Sets the rate for `step`; whether it is the last."""

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests")]
 
 mod batch;
+mod boxes;
 mod codes;
 mod detect;
 mod doctor;

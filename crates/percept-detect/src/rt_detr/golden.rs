@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use percept_backbone::{Device, Tensor, Weights};
-use percept_core::Precision;
 use percept_core::detect::{DetectInput, DetectOptions};
+use percept_core::{Precision, RawValues};
 use percept_golden::{error, fixture, folder, numbers, picture, runtime, snapshot};
 use serde_json::{Value, json};
 
@@ -66,6 +66,40 @@ fn boxes_of_a_picture_are_those_of_the_image_processor() {
         let boxes = found.detections.iter().flat_map(|found| found.bounding_box);
         for (found, wanted) in boxes.zip(numbers(&fixture["boxes"])) {
             assert!((found - wanted).abs() < 1e-2, "{name}: {found} {wanted}");
+        }
+    }
+}
+
+/// What transformers makes of two pictures with a model that knows what it sees (tests/reference/shapes_detect_golden.py).
+#[test]
+fn a_trained_model_says_what_transformers_says() {
+    let local = snapshot("../models/shapes-detr", &[]);
+    let model = super::load(&local, &runtime(Precision::F32)).unwrap();
+    let fixture = fixture("shapes-detect");
+    for index in 0..2 {
+        let of = |name: &str| &fixture[&format!("{name}.{index}")];
+        let image = picture(of("picture"));
+        let (width, height) = image.size();
+        let input = DetectInput { image, options: Arc::default() };
+        for tensor in model.raw(&input).unwrap() {
+            if tensor.name == "pixel_values" {
+                continue;
+            }
+            let RawValues::F32(values) = &tensor.values else { panic!("{} are floats", tensor.name) };
+            let found = Tensor::from_vec(values.clone(), tensor.shape.clone(), &Device::Cpu).unwrap();
+            let error = error(&found, of(&tensor.name));
+            assert!(error <= 2e-4, "picture {index}, {}: {error}", tensor.name);
+        }
+        let found = model.predict(&[input]).unwrap().remove(0).output.detections;
+        let labels: Vec<f32> = found.iter().map(|found| found.label.id as f32).collect();
+        assert_eq!(labels, numbers(of("labels")), "picture {index}");
+        for (found, wanted) in found.iter().zip(numbers(of("scores"))) {
+            assert!((found.score - wanted).abs() < 1e-4, "picture {index}: {} {wanted}", found.score);
+        }
+        let limits = [width, height, width, height].map(|side| side as f32).into_iter().cycle();
+        let boxes = found.iter().flat_map(|found| found.bounding_box);
+        for ((found, wanted), limit) in boxes.zip(numbers(of("boxes"))).zip(limits) {
+            assert!((found - wanted.clamp(0.0, limit)).abs() < 2e-2, "picture {index}: {found} {wanted}");
         }
     }
 }
