@@ -244,12 +244,18 @@ fn mistakes_are_told_with_their_line_before_anything_is_loaded() {
         (with("task = \"transcribe\""), 6, "the inputs cannot be both pictures and sounds", "name a stage"),
         (with("task = \"segment\"\nboxes = \"things\"\nscore = 0.5"), 10, "there is no `score` here", ""),
         (with("task = \"segment\"\nscore = 1.5"), 9, "`score` lies between 0 and 1, not at 1.5", ""),
+        (
+            with("task = \"pose\"\nkeypoints = \"coca\""),
+            9,
+            "`coca` is no `keypoints`",
+            "did you mean `coco`?",
+        ),
         (with("task = \"segmet\""), 8, "there is no task `segmet`", "did you mean `segment`?"),
         (
-            with("task = \"detect\""),
+            with("task = \"caption\""),
             8,
-            "the task `detect` is not in this version",
-            "there are: segment, transcribe",
+            "the task `caption` is not in this version",
+            "there are: segment, detect, pose, transcribe",
         ),
         (with("op = \"cloud\"\nfrom = \"things\""), 9, "`from` takes depths, and `things` makes masks", ""),
         (
