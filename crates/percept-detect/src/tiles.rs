@@ -94,8 +94,9 @@ impl Tiled {
             let (window, part) = &found[index];
             cut[index]
                 && found.iter().zip(&cut).any(|((_, whole), cut)| {
-                    !cut && whole.label == part.label
-                        && box_iou(part.bounding_box, clipped(whole.bounding_box, *window)) > SAME
+                    // Half of a thing may look like another thing: who saw all of it knows better.
+                    let knows = whole.label == part.label || whole.score >= part.score;
+                    !cut && knows && box_iou(part.bounding_box, clipped(whole.bounding_box, *window)) > SAME
                 })
         };
         let again: Vec<bool> = (0..found.len()).map(seen_whole).collect();

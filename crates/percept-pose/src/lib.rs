@@ -1,8 +1,8 @@
 //! Image to keypoints, top down: each subject's box is cut from the picture, and the network finds the keypoints of the
-//! one subject that it shows ([`vitpose`]).
+//! one subject that it shows (`vitpose`).
 //!
 //! [`ARCHS`] lists the architectures, [`scheme`] has the keypoints of data sets, [`subjects`] reads boxes from a file,
-//! and [`format`] writes poses as text.
+//! and [`mod@format`] writes poses as text.
 #![forbid(unsafe_code)]
 
 mod crop;

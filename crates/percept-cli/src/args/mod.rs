@@ -144,6 +144,9 @@ pub(crate) enum ModelsAction {
 pub(crate) struct ManifestArguments {
     #[command(subcommand)]
     pub(crate) action: ManifestAction,
+    /// Replace what is there already.
+    #[arg(short = 'y', long, visible_alias = "force", global = true)]
+    pub(crate) overwrite: bool,
 }
 
 #[derive(Subcommand)]

@@ -11,6 +11,15 @@ use crate::args::{ExportFormat, Files, ManifestAction, ManifestArguments};
 use crate::report;
 
 pub(crate) fn run(arguments: &ManifestArguments) -> Result<ExitCode> {
+    let (ManifestAction::Merge { output, .. }
+    | ManifestAction::Export { output, .. }
+    | ManifestAction::Report { output, .. }) = &arguments.action;
+    if let Some(output) = output.as_ref().filter(|output| !arguments.overwrite && output.is_file()) {
+        return Err(Error::Argument {
+            message: format!("`{}` is there already", output.display()),
+            hint: Some("replace it with `-y`".into()),
+        });
+    }
     match &arguments.action {
         ManifestAction::Merge { manifests, output } => {
             let merged = joined(manifests)?;

@@ -176,6 +176,40 @@ fn a_worker_and_a_run_answer_alike() {
     let coco = project.run(&["manifest", "export", "out/", "-f", "coco"]);
     let coco: Value = serde_json::from_str(&coco.stdout).unwrap();
     assert_eq!(coco["annotations"].as_array().unwrap().len(), count);
+    // What is there is not replaced unless that is asked for.
+    let export = ["manifest", "export", "out/", "-f", "csv", "-o", "rows.csv"];
+    assert_eq!(project.run(&export).code, 0);
+    project.write("rows.csv", b"mine");
+    let again = project.run(&export);
+    assert_eq!(again.code, 2, "{}", again.stderr);
+    assert!(again.stderr.contains("replace it with `-y`"), "{}", again.stderr);
+    assert_eq!(project.read("rows.csv"), "mine");
+    assert_eq!(project.run(&[&export[..], &["-y"]].concat()).code, 0);
+    assert_eq!(project.read("rows.csv"), rows.stdout);
+}
+
+#[test]
+fn a_page_shows_boxes_and_skeletons() {
+    let project = project();
+    let page = |ran: Ran, name: &str| {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        project.read(name)
+    };
+    let boxes = page(
+        detect(&project, &["a.png", "--score", "0.2", "-o", "out/", "--report", "boxes.html"]),
+        "boxes.html",
+    );
+    let poses =
+        page(pose(&project, &["a.png", "--whole", "-o", "out2/", "--report", "poses.html"]), "poses.html");
+    let picture = |page: &str| {
+        page.split_once("data:image/jpeg;base64,").unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    // Of one picture, with other things over it.
+    assert_ne!(picture(&boxes), picture(&poses));
+    assert!(
+        boxes.contains("\"class\":\"cat\"") && poses.contains("\"score\":"),
+        "a card lists what was found"
+    );
 }
 
 #[test]

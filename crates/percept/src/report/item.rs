@@ -5,16 +5,18 @@ use std::io::Read;
 use std::path::Path;
 
 use percept_core::coco::NO_CLASS;
+use percept_core::segment::Label;
 use percept_core::transcribe::Transcript;
 use percept_core::{Error, Result};
+use percept_detect::format::DetectionRecord;
 use percept_flow::Record;
 use percept_media::draw;
-use percept_segment::format::SegmentRecord;
+use percept_pose::format::PoseEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::speech::Speech;
-use super::thumbnail::{Thumbnail, color};
+use super::thumbnail::{Shown, Thumbnail, color};
 use super::{link, summary};
 use crate::{collect, transcribe};
 
@@ -125,7 +127,9 @@ impl Item {
         }
         let result = envelope.map(|envelope| envelope.result);
         match record.identity.task.as_str() {
-            "segment" => item.picture(record, &path, parsed(result)),
+            "segment" => item.picture(record, &path, parsed(result).map(Shown::Masks)),
+            "detect" => item.picture(record, &path, parsed(result).map(Shown::Boxes)),
+            "pose" => item.picture(record, &path, parsed(result).map(Shown::Poses)),
             "transcribe" => item.recording(record, parsed(result)),
             _ if crate::picture::is_picture(&path) => item.picture(record, &path, None),
             _ => item.sound = transcribe::is_recording(&path),
@@ -133,7 +137,7 @@ impl Item {
         item
     }
 
-    fn picture(&mut self, record: &Record, path: &Path, result: Option<SegmentRecord>) {
+    fn picture(&mut self, record: &Record, path: &Path, result: Option<Shown>) {
         let sha256 = record.input.content.as_ref().map(|content| content.sha256.as_str());
         if self.link.is_some() {
             match Thumbnail::new(path, sha256, result.as_ref()) {
@@ -144,21 +148,9 @@ impl Item {
                 Err(error) => self.note(&error),
             }
         }
-        let instances = result.map(|result| result.instances).unwrap_or_default();
-        self.more = instances.len().saturating_sub(MOST_INSTANCES);
-        self.found = instances
-            .into_iter()
-            .take(MOST_INSTANCES)
-            .map(|instance| {
-                let [red, green, blue] = draw::color(color(instance.id));
-                Found {
-                    class: instance.label.map_or_else(|| NO_CLASS.to_owned(), |label| cut(&label.name)),
-                    score: instance.score,
-                    area: instance.area,
-                    color: format!("#{red:02x}{green:02x}{blue:02x}"),
-                }
-            })
-            .collect();
+        let found = result.map(found).unwrap_or_default();
+        self.more = found.len().saturating_sub(MOST_INSTANCES);
+        self.found = found.into_iter().take(MOST_INSTANCES).collect();
     }
 
     fn recording(&mut self, record: &Record, result: Option<Transcript>) {
@@ -171,6 +163,38 @@ impl Item {
 
     fn note(&mut self, error: &Error) {
         self.notes.push(cut(&error.chain()));
+    }
+}
+
+/// What a card lists.
+fn found(result: Shown) -> Vec<Found> {
+    let one = |class: Option<&str>, score: f32, area: u64, shade: usize| {
+        let [red, green, blue] = draw::color(shade);
+        let class = class.map_or_else(|| NO_CLASS.to_owned(), cut);
+        Found { class, score, area, color: format!("#{red:02x}{green:02x}{blue:02x}") }
+    };
+    let area = |[left, top, right, bottom]: [f32; 4]| ((right - left) * (bottom - top)).max(0.0) as u64;
+    match result {
+        Shown::Masks(result) => {
+            let name = |label: &Option<Label>| label.as_ref().map(|label| label.name.clone());
+            let all = result.instances.iter();
+            all.map(|each| one(name(&each.label).as_deref(), each.score, each.area, color(each.id))).collect()
+        }
+        Shown::Boxes(result) => {
+            let all = result.detections.iter();
+            let each = |found: &DetectionRecord| {
+                one(Some(&found.label.name), found.score, area(found.box_xyxy), found.label.id as usize)
+            };
+            all.map(each).collect()
+        }
+        Shown::Poses(result) => {
+            let all = result.poses.iter();
+            let each = |pose: &PoseEntry| {
+                let name = pose.label.as_ref().map(|label| label.name.as_str());
+                one(name, pose.score, area(pose.box_xyxy), pose.subject)
+            };
+            all.map(each).collect()
+        }
     }
 }
 

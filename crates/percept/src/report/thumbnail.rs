@@ -1,12 +1,17 @@
 //! Small pictures with what was found in them, as part of the page.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use percept_core::Result;
+use percept_core::pose::{Keypoint, KeypointScheme, Pose, Poses};
 use percept_core::segment::{Image, Mask, Orientation};
+use percept_detect::format::{DetectRecord, DetectionRecord};
 use percept_media::draw::{self, Background, OverlayItem};
 use percept_media::picture::{self, PictureLimits, PictureSource, ResizeFilter};
+use percept_pose::format::{KeypointRecord, PoseEntry, PoseRecord};
+use percept_pose::scheme;
 use percept_segment::format::{SegmentRecord, Standing};
 use serde::Serialize;
 
@@ -27,15 +32,15 @@ pub(super) struct Thumbnail {
 }
 
 impl Thumbnail {
-    /// Of the picture at `path` with the masks of `result`, and what is to be said of it. The masks are left out where
-    /// the file is not the one with this digest any more.
+    /// Of the picture at `path` with what was found over it, and what is to be said of it. What was found is left out
+    /// where the file is not the one with this digest any more.
     ///
     /// # Errors
     /// `Error::Input`: it cannot be read.
     pub(super) fn new(
         path: &Path,
         sha256: Option<&str>,
-        result: Option<&SegmentRecord>,
+        result: Option<&Shown>,
     ) -> Result<(Self, Option<&'static str>)> {
         let (image, info) = picture::read(PictureSource::Path(path.into()), PictureLimits::default())?;
         let changed = sha256.is_some_and(|sha256| sha256 != info.sha256);
@@ -45,14 +50,75 @@ impl Thumbnail {
             small = draw::composite(&small, &Background::Color([255; 3]))?;
         }
         if let Some(result) = result.filter(|_| !changed) {
-            small = overlaid(&small, result, info.orientation);
+            small = result.over(&small, info.orientation);
         }
         let source = base64::engine::general_purpose::STANDARD.encode(encoded(&small)?);
         let source = format!("data:image/jpeg;base64,{source}");
-        let note = changed.then_some("the file has changed since the run: masks are not drawn");
+        let note = changed.then_some("the file has changed since the run: what was found is not drawn");
         let of = [image.width, image.height];
         Ok((Self { source, width: small.width, height: small.height, of }, note))
     }
+}
+
+/// What a thumbnail shows of a result.
+pub(super) enum Shown {
+    Masks(SegmentRecord),
+    Boxes(DetectRecord),
+    Poses(PoseRecord),
+}
+
+impl Shown {
+    fn over(&self, image: &Image, orientation: Orientation) -> Image {
+        match self {
+            Self::Masks(result) => overlaid(image, result, orientation),
+            Self::Boxes(result) => {
+                let scale = scale(image, [result.width, result.height]);
+                let item = |found: &DetectionRecord| OverlayItem {
+                    bounding_box: Some(scaled(found.box_xyxy, scale)),
+                    color: found.label.id as usize,
+                    ..OverlayItem::default()
+                };
+                draw::overlay(image, &result.detections.iter().map(item).collect::<Vec<_>>())
+            }
+            Self::Poses(result) => {
+                let [across, down] = scale(image, [result.width, result.height]);
+                let sides = result.keypoint_set.map(|set| scheme(set).sides.clone()).unwrap_or_default();
+                let known = KeypointScheme {
+                    set: result.keypoint_set,
+                    names: vec![],
+                    skeleton: result.skeleton.clone(),
+                    flip_pairs: vec![],
+                    sides,
+                    sigmas: vec![],
+                };
+                let keypoint = |one: &KeypointRecord| Keypoint {
+                    x: one.x * across,
+                    y: one.y * down,
+                    score: one.score,
+                    seen: one.seen,
+                };
+                let pose = |pose: &PoseEntry| Pose {
+                    subject: pose.subject,
+                    bounding_box: scaled(pose.box_xyxy, [across, down]),
+                    label: None,
+                    score: pose.score,
+                    keypoints: pose.keypoints.iter().map(keypoint).collect(),
+                };
+                let poses = result.poses.iter().map(pose).collect();
+                let (width, height) = image.size();
+                draw::skeletons(image, &Poses { width, height, scheme: Arc::new(known), poses })
+            }
+        }
+    }
+}
+
+/// Pixels of the thumbnail by pixels of the picture, across and down.
+fn scale(image: &Image, [width, height]: [u32; 2]) -> [f32; 2] {
+    [image.width as f32 / width.max(1) as f32, image.height as f32 / height.max(1) as f32]
+}
+
+fn scaled([left, top, right, bottom]: [f32; 4], [across, down]: [f32; 2]) -> [f32; 4] {
+    [left * across, top * down, right * across, bottom * down]
 }
 
 /// The masks over the picture, in the colours of their numbers. Labels would be too small to be read.
