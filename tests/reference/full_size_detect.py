@@ -23,6 +23,8 @@ from resnet import randomise_norms
 from vit import randomise
 
 TOLERANCE = 2e-4
+# With others two queries of RF-DETR may change their ranks, which other queries see.
+SEEDS = {"rf-detr-base": 31}
 SIZE = (800, 600)
 
 
@@ -94,8 +96,7 @@ def build(name: str, folder: Path):
     model, processor = CASES[name]()
     model = model.eval()
     # New heads say the same of every query, and new norms tell nothing apart: what is chosen among equals is chance.
-    # With other seeds two queries of RF-DETR may change their ranks, which other queries see.
-    randomise(model, 31)
+    randomise(model, SEEDS.get(name, 11))
     randomise_norms(model, 12)
     for part in model.modules():
         if "FrozenBatchNorm" in type(part).__name__:
