@@ -80,7 +80,7 @@ pub use percept_kernels::{
 pub use pool::{max_pool_tokens, pool};
 pub use relative::RelativePositions;
 pub use resample::{likeliest_resized, resize, resize_by, resize_in_bands, resize_matrix};
-pub use sine::sine_positions;
+pub use sine::{sine_positions, sine_waves};
 pub use sourced_attention::{SourcedAttention, projections_apart};
 pub use two_way::{FewTokens, Looked, Seen, both_ways, two_way};
 pub use weights::{Stored, Weights, WeightsError};

@@ -2,6 +2,7 @@
 
 use percept_backbone::{
     MultiScaleAttention, MultiScaleShape, Offsets, PointSampling, Result, Tensor, Weights, WeightsError,
+    sine_waves,
 };
 
 /// An attention whose offsets are in halves of the boxes of queries, shared among its points.
@@ -33,27 +34,13 @@ pub(crate) fn logit(x: &Tensor) -> Result<Tensor> {
     (&x / (1.0 - &x)?)?.log()
 }
 
-/// `1 / (1 + exp(-x))`, infinities included.
-pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    (x.neg()?.exp()? + 1.0)?.recip()
-}
-
-/// Sines and cosines in turn of an angle, `channels` of them, of ever longer waves: the longest is nearly `temperature` times
-/// as long as the first.
-pub(crate) fn waves(angle: f32, channels: usize, temperature: f32) -> impl Iterator<Item = f32> + use<> {
-    (0..channels).map(move |channel| {
-        let angle = angle / temperature.powf((channel / 2 * 2) as f32 / channels as f32);
-        if channel % 2 == 0 { angle.sin() } else { angle.cos() }
-    })
-}
-
 /// Waves of the numbers of boxes, `channels` of each: `[.., 4]` to `[.., 4 * channels]`, y before x
 /// (`encode_sinusoidal_position_embedding`).
 pub(crate) fn encode_boxes(boxes: &Tensor, channels: usize) -> Result<Tensor> {
     let values = boxes.flatten_all()?.to_vec1::<f32>()?;
     let numbers = values.chunks_exact(4).flat_map(|place| [place[1], place[0], place[2], place[3]]);
     let angles = numbers.map(|number| number * std::f32::consts::TAU);
-    let encoded: Vec<f32> = angles.flat_map(|angle| waves(angle, channels, 10_000.0)).collect();
+    let encoded: Vec<f32> = angles.flat_map(|angle| sine_waves(angle, channels, 10_000.0)).collect();
     let mut shape = boxes.dims().to_vec();
     if let Some(last) = shape.last_mut() {
         *last = 4 * channels;

@@ -4,32 +4,21 @@ use percept_backbone::{Activation, Linear, Result, Tensor, Weights, WeightsError
 
 /// Linear layers with ReLU between them (`...MLPPredictionHead` of transformers).
 #[derive(Debug)]
-pub(crate) struct MlpHead {
-    layers: Vec<Linear>,
-}
+pub(crate) struct MlpHead(Vec<Linear>);
 
 impl MlpHead {
-    /// Loads `layers.0`, `layers.1`, ...: `dims` has the channels that each takes, `output` is what the last
-    /// gives.
-    pub(crate) fn load<const N: usize>(
-        weights: &Weights,
-        dims: [usize; N],
-        output: usize,
-    ) -> Result<Self, WeightsError> {
-        let ends = dims.iter().skip(1).copied().chain([output]);
-        let layer = |(index, (input, output)): (usize, (&usize, usize))| {
-            Linear::load(&weights.at(format!("layers.{index}")), *input, output)
+    /// Loads `layers.0`, `layers.1`, ...; `widths` are the channels before, between and behind them.
+    pub(crate) fn load(weights: &Weights, widths: &[usize]) -> Result<Self, WeightsError> {
+        let layer = |(index, pair): (usize, &[usize])| {
+            Linear::load(&weights.at(format!("layers.{index}")), pair[0], pair[1])
         };
-        Ok(Self { layers: dims.iter().zip(ends).enumerate().map(layer).collect::<Result<_, _>>()? })
+        Ok(Self(widths.windows(2).enumerate().map(layer).collect::<Result<_, _>>()?))
     }
 
-    /// `[.., dim]` to `[.., output]`.
+    /// `[.., first width]` to `[.., last width]`.
     pub(crate) fn forward(&self, states: &Tensor) -> Result<Tensor> {
-        let Some((last, others)) = self.layers.split_last() else { return Ok(states.clone()) };
-        let mut states = states.clone();
-        for layer in others {
-            states = layer.forward_activated(&states, Activation::Relu)?;
-        }
-        last.forward(&states)
+        let Some((last, before)) = self.0.split_last() else { return Ok(states.clone()) };
+        let hidden = |states: Tensor, layer: &Linear| layer.forward_activated(&states, Activation::Relu);
+        last.forward(&before.iter().try_fold(states.clone(), hidden)?)
     }
 }

@@ -84,6 +84,7 @@ impl Scores {
     }
 }
 
+/// The logistic function of one number.
 pub(crate) fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::activation::Activation;
-use crate::checkpoint::count;
+use crate::checkpoint::{activation, count, wrong};
 use crate::weights::WeightsError;
 
 /// What differs between BERTs. It has no default: each of them changes results.
@@ -36,7 +36,6 @@ impl BertConfig {
     /// # Errors
     /// If it is no BERT, or its numbers make no sense.
     pub fn of(config: &Value) -> Result<Self, WeightsError> {
-        let wrong = |reason: String| WeightsError::Format(format!("config.json: {reason}"));
         let kind = config["model_type"].as_str().unwrap_or("bert");
         if kind != "bert" {
             return Err(wrong(format!("`{kind}` is no BERT")));
@@ -44,7 +43,6 @@ impl BertConfig {
         if let Some(kind) = config["position_embedding_type"].as_str().filter(|kind| *kind != "absolute") {
             return Err(wrong(format!("`position_embedding_type` is `{kind}`, not `absolute`")));
         }
-        let activation = config["hidden_act"].as_str().unwrap_or("gelu");
         Ok(Self {
             vocabulary: count(config, "vocab_size", 30522)?,
             positions: count(config, "max_position_embeddings", 512)?,
@@ -53,8 +51,7 @@ impl BertConfig {
             depth: count(config, "num_hidden_layers", 12)?,
             heads: count(config, "num_attention_heads", 12)?,
             hidden: count(config, "intermediate_size", 3072)?,
-            activation: Activation::from_config(activation)
-                .ok_or_else(|| wrong(format!("`hidden_act` is `{activation}`, unknown here")))?,
+            activation: activation(config, "hidden_act", Activation::GeluErf)?,
             eps: config["layer_norm_eps"].as_f64().unwrap_or(1e-12),
         })
     }

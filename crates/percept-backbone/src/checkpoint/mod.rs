@@ -3,16 +3,19 @@
 
 mod class_filter;
 mod class_names;
+mod settings;
 
 use std::time::Instant;
 
 use percept_core::{Error, LocalModel, Precision, RawTensor, RawValues, Runtime};
 use serde_json::Value;
 
-use crate::{DType, Device, EngineError, Tensor, WeightsError, open_device};
+use crate::{DType, Device, EngineError, Tensor, open_device};
 
 pub use class_filter::ClassFilter;
 pub use class_names::ClassNames;
+pub(crate) use settings::above_zero;
+pub use settings::{activation, count, counts, positive, wrong};
 
 /// Where a model runs, and in which precision: f32 where none is asked for.
 ///
@@ -41,20 +44,6 @@ pub fn configuration(local: &LocalModel) -> percept_core::Result<Value> {
     let path = local.file("config.json")?;
     let bytes = std::fs::read(path).map_err(|error| Error::input(path, error))?;
     serde_json::from_slice(&bytes).map_err(|error| Error::input(path, error))
-}
-
-/// A count in a `config.json`, or the default of transformers where it is silent.
-///
-/// # Errors
-/// [`WeightsError::Format`]: it is there, and not a whole number that is not negative.
-pub fn count(config: &Value, name: &str, default: usize) -> Result<usize, WeightsError> {
-    match &config[name] {
-        Value::Null => Ok(default),
-        value => value
-            .as_u64()
-            .map(|number| number as usize)
-            .ok_or_else(|| WeightsError::Format(format!("config.json: `{name}` is {value}, not a count"))),
-    }
 }
 
 /// Since a moment.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::activation::Activation;
-use crate::stages::{activation, counts, out_stages, wrong};
+use crate::checkpoint::{activation, counts, wrong};
+use crate::stages::out_stages;
 use crate::weights::WeightsError;
 
 /// What differs between HGNetV2s. It has no default: each of them changes results.
@@ -67,9 +68,7 @@ impl HgnetConfig {
         let light = switches(config, "stage_light_block", &[false, false, true, true])?;
         let lengths = [&from, &middle, &to, &blocks, &layers, &kernels, &strides].map(Vec::len);
         if lengths.iter().chain(&[halves.len(), light.len()]).any(|length| *length != from.len()) {
-            return Err(wrong(
-                "the lists of stages (`stage_in_channels` and others) differ in length".into(),
-            ));
+            return Err(wrong("the lists of stages (`stage_in_channels` and others) differ in length"));
         }
         let stage = |at: usize| HgnetStage {
             from: from[at],

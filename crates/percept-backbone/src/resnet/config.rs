@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::activation::Activation;
-use crate::stages::{activation, count, counts, out_stages, wrong};
+use crate::checkpoint::{activation, counts, positive, wrong};
+use crate::stages::out_stages;
 use crate::weights::WeightsError;
 
 /// What a layer is made of.
@@ -65,7 +66,7 @@ impl ResnetConfig {
         let channels = counts(config, "hidden_sizes", &[256, 512, 1024, 2048])?;
         let found = Self {
             deep,
-            stem: count(config, "embedding_size", 64)?,
+            stem: positive(config, "embedding_size", 64)?,
             stages: out_stages(config, depths.len())?,
             strides: strides(depths.len(), switch("downsample_in_first_stage")),
             dilations: vec![1; depths.len()],
@@ -122,10 +123,10 @@ impl ResnetConfig {
         };
         if stages[0] == 0 {
             // timm's is taken before the maximum, that of transformers behind it.
-            return Err(wrong("the map of the stem of a network of timm is not supported".into()));
+            return Err(wrong("the map of the stem of a network of timm is not supported"));
         }
         let (strides, dilations) =
-            dilated(&strides(depths.len(), false), count(config, "output_stride", 32)?);
+            dilated(&strides(depths.len(), false), positive(config, "output_stride", 32)?);
         let widen = if layers == Layers::Basic { 1 } else { 4 };
         Ok(Self {
             deep: false,

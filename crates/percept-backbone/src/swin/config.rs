@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::activation::Activation;
+use crate::checkpoint::{above_zero, activation, counts, wrong};
 use crate::weights::WeightsError;
 
 /// What differs between Swin Transformers. It has no default: each of them changes results.
@@ -40,9 +41,8 @@ impl SwinConfig {
             return Err(wrong(format!("`{kind}` is no Swin")));
         }
         if config["use_absolute_embeddings"].as_bool().unwrap_or(false) {
-            return Err(wrong("a Swin with absolute positions is not supported".into()));
+            return Err(wrong("a Swin with absolute positions is not supported"));
         }
-        let activation = config["hidden_act"].as_str().unwrap_or("gelu");
         let depths = counts(config, "depths", &[2, 2, 6, 2])?;
         let heads = counts(config, "num_heads", &[3, 6, 12, 24])?;
         if depths.is_empty() || heads.len() != depths.len() {
@@ -50,16 +50,15 @@ impl SwinConfig {
         }
         let one = |name: &str, default: usize| match &config[name] {
             // Patches are square in every published one.
-            Value::Array(pair) if pair.len() == 2 && pair[0] == pair[1] => count(name, &pair[0]),
+            Value::Array(pair) if pair.len() == 2 && pair[0] == pair[1] => above_zero(name, &pair[0]),
             Value::Null => Ok(default),
-            value => count(name, value),
+            value => above_zero(name, value),
         };
         Ok(Self {
             dim: one("embed_dim", 96)?,
             window: one("window_size", 7)?,
             mlp_ratio: config["mlp_ratio"].as_f64().unwrap_or(4.0),
-            activation: Activation::from_config(activation)
-                .ok_or_else(|| wrong(format!("`{activation}` is unknown")))?,
+            activation: activation(config, "hidden_act", Activation::GeluErf)?,
             eps: config["layer_norm_eps"].as_f64().unwrap_or(1e-5),
             patch: one("patch_size", 4)?,
             stages: stages(config, depths.len())?,
@@ -92,23 +91,6 @@ fn stages(config: &Value, count: usize) -> Result<Vec<usize>, WeightsError> {
     stages.map(|stages| stages.iter().map(|stage| stage - 1).collect()).ok_or_else(|| {
         wrong(format!("`out_features` {} are not some of {count} stages", config["out_features"]))
     })
-}
-
-fn counts(config: &Value, name: &str, default: &[usize]) -> Result<Vec<usize>, WeightsError> {
-    match &config[name] {
-        Value::Null => Ok(default.to_vec()),
-        Value::Array(values) => values.iter().map(|value| count(name, value)).collect(),
-        value => Err(wrong(format!("`{name}` is {value}"))),
-    }
-}
-
-fn count(name: &str, value: &Value) -> Result<usize, WeightsError> {
-    let number = value.as_u64().filter(|number| (1..1 << 20).contains(number));
-    number.map(|number| number as usize).ok_or_else(|| wrong(format!("`{name}` is {value}, not a count")))
-}
-
-fn wrong(reason: String) -> WeightsError {
-    WeightsError::Format(format!("config.json: {reason}"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use percept_backbone::WeightsError;
 use serde_json::Value;
 
-use crate::rt_detr::config::{positive, wrong};
+use percept_backbone::checkpoint::{positive, wrong};
 
 /// What `config.json` says, with the defaults of transformers where it is silent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,17 +28,17 @@ impl Refinement {
         // Where it is not the last layer that answers, transformers itself fails.
         let answers = config["eval_idx"].as_i64().unwrap_or(-1);
         if answers != -1 && answers != layers as i64 - 1 {
-            return Err(wrong(&format!(
+            return Err(wrong(format!(
                 "`eval_idx` {answers}, which is not the last layer, is not supported"
             )));
         }
         let bins = positive(config, "max_num_bins", 32)?;
         if bins % 2 != 0 || bins < 4 {
-            return Err(wrong(&format!("`max_num_bins` is {bins}, not an even count from 4 on")));
+            return Err(wrong(format!("`max_num_bins` is {bins}, not an even count from 4 on")));
         }
         let best = positive(config, "top_prob_values", 4)?;
         if best > bins + 1 {
-            return Err(wrong(&format!("`top_prob_values` is {best}, of {} places", bins + 1)));
+            return Err(wrong(format!("`top_prob_values` is {best}, of {} places", bins + 1)));
         }
         Ok(Self {
             bins,

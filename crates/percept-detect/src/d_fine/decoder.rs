@@ -4,7 +4,8 @@ use percept_backbone::{Activation, D, LayerNorm, Linear, Result, Tensor, Weights
 
 use super::config::Refinement;
 use super::distribution::Places;
-use crate::rt_detr::boxes::{Head, moved};
+use crate::heads::MlpHead;
+use crate::rt_detr::boxes::moved;
 use crate::rt_detr::config::Shape;
 use crate::rt_detr::names::head;
 use crate::rt_detr::queries::QueryLayer;
@@ -20,14 +21,14 @@ const LARGEST_POSITION: f32 = 10.0;
 #[derive(Debug)]
 pub(super) struct Decoder {
     /// From boxes to what queries know of their place.
-    positions: Head,
+    positions: MlpHead,
     layers: Vec<Layer>,
     /// Moves the boxes behind the first layer; what comes out is what edges are measured from.
-    first: Head,
+    first: MlpHead,
     places: Places,
     /// Of the last layer; those of the others are for training.
     classes: Linear,
-    quality: Head,
+    quality: MlpHead,
     best: usize,
 }
 
@@ -38,7 +39,7 @@ struct Layer {
     gate: Linear,
     gate_norm: LayerNorm,
     /// Where the edges are, beyond what the layer before says.
-    edges: Head,
+    edges: MlpHead,
 }
 
 impl Decoder {
@@ -56,7 +57,7 @@ impl Decoder {
                 queries: QueryLayer::load(&own, shape, false)?,
                 gate: Linear::load(&own.at("gateway.gate"), 2 * dim, 2 * dim)?,
                 gate_norm: LayerNorm::load(&own.at("gateway.norm"), dim, GATE_EPS)?,
-                edges: Head::load(&head(weights, "bbox_embed", index), &[dim, dim, dim, 4 * (bins + 1)])?,
+                edges: MlpHead::load(&head(weights, "bbox_embed", index), &[dim, dim, dim, 4 * (bins + 1)])?,
             })
         };
         // They are trained with the others.
@@ -71,12 +72,12 @@ impl Decoder {
         (quality[0], quality[quality_layers]) = (4 * (best + 1), 1);
         let last = shape.layers - 1;
         Ok(Self {
-            positions: Head::load(&decoder.at("query_pos_head"), &[4, 2 * dim, dim])?,
+            positions: MlpHead::load(&decoder.at("query_pos_head"), &[4, 2 * dim, dim])?,
             layers: (0..shape.layers).map(layer).collect::<Result<_, WeightsError>>()?,
-            first: Head::load(&decoder.at("pre_bbox_head"), &[dim, dim, dim, 4])?,
+            first: MlpHead::load(&decoder.at("pre_bbox_head"), &[dim, dim, dim, 4])?,
             places: Places::new(bins, number("up", refinement.up)?, number("reg_scale", refinement.scale)?),
             classes: Linear::load(&head(weights, "class_embed", last), dim, shape.classes)?,
-            quality: Head::load(&decoder.at(format!("lqe_layers.{last}.reg_conf")), &quality)?,
+            quality: MlpHead::load(&decoder.at(format!("lqe_layers.{last}.reg_conf")), &quality)?,
             best,
         })
     }

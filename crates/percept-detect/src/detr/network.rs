@@ -1,6 +1,6 @@
 //! The network.
 
-use percept_backbone::checkpoint::count;
+use percept_backbone::checkpoint::{activation, count};
 use percept_backbone::resnet::{Resnet, ResnetConfig};
 use percept_backbone::{
     Activation, Embedding, LayerNorm, Linear, Result, Tensor, ToContiguous, Weights, WeightsError,
@@ -56,7 +56,7 @@ impl detector::Network for Network {
                 dim,
                 heads: count(config, &format!("{name}_attention_heads"), 8)?,
                 hidden: count(config, &format!("{name}_ffn_dim"), 2048)?,
-                activation: activation(config)?,
+                activation: activation(config, "activation_function", Activation::Relu)?,
             };
             let layers = 0..count(config, &format!("{name}_layers"), 6)?;
             let layer = |index| Layer::load(&model.at(format!("{name}.layers.{index}")), shape);
@@ -74,7 +74,7 @@ impl detector::Network for Network {
             decoder_norm: LayerNorm::load(&model.at("decoder.layernorm"), dim, EPS)?,
             queries: queries.unsqueeze(0).map_err(WeightsError::Engine)?,
             classes: Linear::load(&weights.at("class_labels_classifier"), dim, Self::SCORES.logits(classes))?,
-            boxes: MlpHead::load(&weights.at("bbox_predictor"), [dim; 3], 4)?,
+            boxes: MlpHead::load(&weights.at("bbox_predictor"), &[dim, dim, dim, 4])?,
         })
     }
 
@@ -119,7 +119,7 @@ impl Places {
     /// `[1, rows * columns, dim]` for a map, beside `states`.
     fn of(&self, [rows, columns]: [usize; 2], states: &Tensor) -> Result<Tensor> {
         let Self::Learned { rows: down, columns: across } = self else {
-            return sine_positions([rows, columns], states.dim(2)?, states.device());
+            return sine_positions([rows, columns], states.dim(2)?, 10_000.0, states.device());
         };
         let down = down.rows(0, rows)?.unsqueeze(1)?;
         let across = across.rows(0, columns)?.unsqueeze(0)?;
@@ -127,13 +127,6 @@ impl Places {
         let all = [across.broadcast_as((rows, columns, half))?, down.broadcast_as((rows, columns, half))?];
         Tensor::cat(&all, 2)?.reshape((1, rows * columns, 2 * half))
     }
-}
-
-fn activation(config: &Value) -> Result<Activation, WeightsError> {
-    let name = config["activation_function"].as_str().unwrap_or("relu");
-    Activation::from_config(name).ok_or_else(|| {
-        WeightsError::Format(format!("config.json: `activation_function` is {name}, which is unknown"))
-    })
 }
 
 /// The name in published checkpoints, for those of transformers 5.

@@ -1,7 +1,7 @@
 //! The numbers of a Grounding DINO.
 
 use percept_backbone::bert::BertConfig;
-use percept_backbone::checkpoint::count;
+use percept_backbone::checkpoint::{activation, count, wrong};
 use percept_backbone::swin::SwinConfig;
 use percept_backbone::{Activation, WeightsError};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ impl Shape {
         let backbone = SwinConfig::of(if backbone.is_null() { &default } else { backbone })?;
         for (name, supported) in [("two_stage", true), ("embedding_init_target", true)] {
             if config[name].as_bool().is_some_and(|stated| stated != supported) {
-                return Err(wrong(&format!("`{name}` is {}, which is not supported", !supported)));
+                return Err(wrong(format!("`{name}` is {}, which is not supported", !supported)));
             }
         }
         // A shared head would be loaded from another place.
@@ -53,19 +53,18 @@ impl Shape {
             return Err(wrong("`two_stage_bbox_embed_share` is true, which is not supported"));
         }
         if let Some(kind) = config["position_embedding_type"].as_str().filter(|kind| *kind != "sine") {
-            return Err(wrong(&format!("`position_embedding_type` is `{kind}`, not `sine`")));
+            return Err(wrong(format!("`position_embedding_type` is `{kind}`, not `sine`")));
         }
         let (levels, query_dim) = (number("num_feature_levels", 4)?, number("query_dim", 4)?);
         if levels != backbone.stages.len() + 1 {
             let stages = backbone.stages.len();
-            return Err(wrong(&format!(
+            return Err(wrong(format!(
                 "`num_feature_levels` is {levels}, not one more than {stages} stages"
             )));
         }
         if query_dim != 4 {
-            return Err(wrong(&format!("`query_dim` is {query_dim}, not 4")));
+            return Err(wrong(format!("`query_dim` is {query_dim}, not 4")));
         }
-        let activation = config["activation_function"].as_str().unwrap_or("relu");
         let shape = Self {
             backbone,
             text: BertConfig::of(&config["text_config"])?,
@@ -79,8 +78,7 @@ impl Shape {
             decoder_heads: number("decoder_attention_heads", 8)?,
             decoder_inner: number("decoder_ffn_dim", 2048)?,
             decoder_points: number("decoder_n_points", 4)?,
-            activation: Activation::from_config(activation)
-                .ok_or_else(|| wrong(&format!("`activation_function` is `{activation}`, unknown here")))?,
+            activation: activation(config, "activation_function", Activation::Relu)?,
             eps: config["layer_norm_eps"].as_f64().unwrap_or(1e-5),
             tokens: number("max_text_len", 256)?,
             temperature: config["positional_embedding_temperature"].as_f64().unwrap_or(20.0) as f32,
@@ -92,22 +90,18 @@ impl Shape {
             ("decoder_n_points", shape.decoder_points),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
-            return Err(wrong(&format!("`{name}` is 0")));
+            return Err(wrong(format!("`{name}` is 0")));
         }
         let (heads, inner) = (shape.encoder_heads / 2, shape.encoder_inner / 2);
         if heads == 0 || !inner.is_multiple_of(heads) {
-            return Err(wrong(&format!(
+            return Err(wrong(format!(
                 "half of `encoder_ffn_dim`, {inner}, does not divide into half of `encoder_attention_heads`, {heads}"
             )));
         }
         // A box is told in four parts of half the channels, each of pairs of a sine and a cosine.
         if shape.dim == 0 || !shape.dim.is_multiple_of(GROUPS) {
-            return Err(wrong(&format!("`d_model` is {}, no multiple of {GROUPS}", shape.dim)));
+            return Err(wrong(format!("`d_model` is {}, no multiple of {GROUPS}", shape.dim)));
         }
         Ok(shape)
     }
-}
-
-fn wrong(reason: &str) -> WeightsError {
-    WeightsError::Format(format!("config.json: {reason}"))
 }

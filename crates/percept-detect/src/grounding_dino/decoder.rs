@@ -3,13 +3,13 @@
 
 use percept_backbone::{
     Activation, EngineError, LayerNorm, Linear, Mlp, MultiScaleAttention, Result, SourcedAttention, Tensor,
-    ToContiguous, Weights, WeightsError, products,
+    ToContiguous, Weights, WeightsError, products, sigmoid,
 };
 use percept_core::Precision;
 
 use super::config::Shape;
 use super::encoder::NAMES;
-use crate::boxes::{attention_in_boxes, best_rows, encode_boxes, logit, rows_of, sigmoid};
+use crate::boxes::{attention_in_boxes, best_rows, encode_boxes, logit, rows_of};
 use crate::heads::MlpHead;
 
 /// Width and height of the box that stands at every pixel of the finest map; twice as much at each level behind it.
@@ -76,7 +76,7 @@ impl Decoder {
         Ok(Self {
             proposal: Linear::load(&model.at("enc_output"), dim, dim)?,
             proposal_norm: LayerNorm::load(&model.at("enc_output_norm"), dim, eps)?,
-            proposal_boxes: MlpHead::load(&model.at("encoder_output_bbox_embed"), [dim; 3], 4)?,
+            proposal_boxes: MlpHead::load(&model.at("encoder_output_bbox_embed"), &[dim, dim, dim, 4])?,
             first: model
                 .get("query_position_embeddings.weight", &[queries, dim])?
                 .unsqueeze(0)
@@ -84,7 +84,9 @@ impl Decoder {
             marks: [Linear::load(&marks.at("0"), 2 * dim, dim)?, Linear::load(&marks.at("1"), dim, dim)?],
             layers: (0..shape.decoder_layers).map(layer).collect::<Result<_, _>>()?,
             norm: LayerNorm::load(&decoder.at("layer_norm"), dim, eps)?,
-            boxes: heads.map(|(_, head)| MlpHead::load(&head, [dim; 3], 4)).collect::<Result<_, _>>()?,
+            boxes: heads
+                .map(|(_, head)| MlpHead::load(&head, &[dim, dim, dim, 4]))
+                .collect::<Result<_, _>>()?,
             queries,
             precision: weights.precision(),
         })

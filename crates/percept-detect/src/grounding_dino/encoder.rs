@@ -2,12 +2,11 @@
 
 use percept_backbone::{
     AttentionNames, FewTokens, LayerNorm, Linear, Mlp, MultiScaleAttention, Result, SourcedAttention, Tensor,
-    Weights, WeightsError, both_ways,
+    Weights, WeightsError, both_ways, sine_waves,
 };
 
 use super::config::Shape;
 use super::features::Features;
-use crate::boxes::waves;
 
 /// `GroundingDinoMultiheadAttention`.
 pub(super) const NAMES: AttentionNames =
@@ -76,7 +75,7 @@ impl Encoder {
     }
 
     fn position(&self, at: u32) -> impl Iterator<Item = f32> + use<> {
-        waves(at as f32 * std::f32::consts::TAU, self.dim, 10_000.0)
+        sine_waves(at as f32 * std::f32::consts::TAU, self.dim, 10_000.0)
     }
 }
 

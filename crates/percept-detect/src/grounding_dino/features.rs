@@ -2,11 +2,10 @@
 
 use percept_backbone::swin::Swin;
 use percept_backbone::{
-    Conv2d, ConvShape, Device, GroupNorm, Result, Tensor, ToContiguous, Weights, WeightsError,
+    Conv2d, ConvShape, GroupNorm, Result, Tensor, ToContiguous, Weights, WeightsError, sine_positions,
 };
 
 use super::config::{GROUPS, Shape};
-use crate::boxes::waves;
 
 /// Of the norms of groups, as `torch.nn.GroupNorm` has it.
 const EPS: f64 = 1e-5;
@@ -68,28 +67,10 @@ impl ImageEncoder {
             let map = norm.forward(&convolution.forward(&map)?)?;
             let (_, _, rows, columns) = map.dims4()?;
             pixels.push(map.flatten_from(2)?.transpose(1, 2)?.to_contiguous()?);
-            let place = self.place([rows, columns], map.device())?;
+            let place = sine_positions([rows, columns], self.dim, self.temperature, map.device())?;
             places.push(place.broadcast_add(&self.levels.get(level)?)?);
             sizes.push([rows, columns]);
         }
         Ok(Features { pixels: Tensor::cat(&pixels, 1)?, places: Tensor::cat(&places, 1)?, sizes })
-    }
-
-    /// `GroundingDinoSinePositionEmbedding`: `[1, rows * columns, dim]`, the rows in the first half of the channels.
-    fn place(&self, [rows, columns]: [usize; 2], device: &Device) -> Result<Tensor> {
-        let half = self.dim / 2;
-        let line = |length: usize| -> Vec<Vec<f32>> {
-            let angle = |at: usize| (at + 1) as f32 / (length as f32 + 1e-6) * std::f32::consts::TAU;
-            (0..length).map(|at| waves(angle(at), half, self.temperature).collect()).collect()
-        };
-        let lines = [line(rows), line(columns)];
-        let mut values = Vec::with_capacity(rows * columns * self.dim);
-        for row in &lines[0] {
-            for column in &lines[1] {
-                values.extend_from_slice(row);
-                values.extend_from_slice(column);
-            }
-        }
-        Tensor::from_vec(values, (1, rows * columns, self.dim), device)
     }
 }

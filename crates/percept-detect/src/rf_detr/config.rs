@@ -1,6 +1,6 @@
 //! The numbers of an RF-DETR.
 
-use percept_backbone::checkpoint::count;
+use percept_backbone::checkpoint::{activation, count, wrong};
 use percept_backbone::vit::{VitConfig, VitNames};
 use percept_backbone::{Activation, WeightsError};
 use serde_json::{Value, json};
@@ -56,14 +56,9 @@ pub(super) struct Backbone {
 impl Shape {
     pub(super) fn of(config: &Value) -> Result<Self, WeightsError> {
         let number = |name: &str, default| count(config, name, default);
-        let activation = |name: &str, default: &str| {
-            let stated = config[name].as_str().unwrap_or(default);
-            Activation::from_config(stated)
-                .ok_or_else(|| wrong(&format!("`{name}` is `{stated}`, unknown here")))
-        };
         let levels = number("num_feature_levels", 1)?;
         if levels != 1 {
-            return Err(wrong(&format!("`num_feature_levels` is {levels}; one level is supported")));
+            return Err(wrong(format!("`num_feature_levels` is {levels}; one level is supported")));
         }
         let default = json!({
             "model_type": "rf_detr_dinov2", "hidden_size": 384, "num_attention_heads": 6, "image_size": 518,
@@ -76,7 +71,7 @@ impl Shape {
             dim,
             hidden: (dim as f64 * config["hidden_expansion"].as_f64().unwrap_or(0.5)) as usize,
             blocks: number("c2f_num_blocks", 3)?,
-            projector_activation: activation("activation_function", "silu")?,
+            projector_activation: activation(config, "activation_function", Activation::Silu)?,
             projector_eps: config["layer_norm_eps"].as_f64().unwrap_or(1e-5),
             queries: number("num_queries", 300)?,
             groups: number("group_detr", 13)?,
@@ -85,10 +80,14 @@ impl Shape {
             cross_heads: number("decoder_cross_attention_heads", 16)?,
             points: number("decoder_n_points", 4)?,
             inner: number("decoder_ffn_dim", 2048)?,
-            activation: activation("decoder_activation_function", "relu")?,
+            activation: activation(config, "decoder_activation_function", Activation::Relu)?,
             mask_ratio: number("mask_downsample_ratio", 4)?,
             mask_inner: number("intermediate_size", 1024)?,
-            mask_activation: activation("segmentation_head_activation_function", "gelu")?,
+            mask_activation: activation(
+                config,
+                "segmentation_head_activation_function",
+                Activation::GeluErf,
+            )?,
         };
         let counts = [
             ("d_model", shape.dim),
@@ -99,9 +98,9 @@ impl Shape {
             ("mask_downsample_ratio", shape.mask_ratio),
         ];
         match counts.iter().find(|(_, count)| *count == 0) {
-            Some((name, _)) => Err(wrong(&format!("`{name}` is 0"))),
+            Some((name, _)) => Err(wrong(format!("`{name}` is 0"))),
             // A box is encoded in four parts of half the channels, each of pairs of a sine and a cosine.
-            None if !dim.is_multiple_of(4) => Err(wrong(&format!("`d_model` is {dim}, no multiple of 4"))),
+            None if !dim.is_multiple_of(4) => Err(wrong(format!("`d_model` is {dim}, no multiple of 4"))),
             None => Ok(shape),
         }
     }
@@ -111,13 +110,13 @@ impl Backbone {
     fn of(config: &Value) -> Result<Self, WeightsError> {
         let kind = config["model_type"].as_str().unwrap_or("rf_detr_dinov2");
         if kind != "rf_detr_dinov2" {
-            return Err(wrong(&format!("`backbone_config` is of `{kind}`, not of `rf_detr_dinov2`")));
+            return Err(wrong(format!("`backbone_config` is of `{kind}`, not of `rf_detr_dinov2`")));
         }
         for (name, supported) in
             [("use_swiglu_ffn", false), ("apply_layernorm", true), ("reshape_hidden_states", true)]
         {
             if config[name].as_bool().is_some_and(|stated| stated != supported) {
-                return Err(wrong(&format!("`{name}` is {}, which is not supported", !supported)));
+                return Err(wrong(format!("`{name}` is {}, which is not supported", !supported)));
             }
         }
         let (mut vit, names) = VitConfig::of(config)?;
@@ -146,7 +145,7 @@ fn stages(config: &Value, depth: usize) -> Result<Vec<usize>, WeightsError> {
             .and_then(|items| items.iter().map(index).collect::<Option<Vec<_>>>())
             .filter(|stages| stages.is_sorted() && stages.last().is_some_and(|last| *last <= depth))
             .map(Some)
-            .ok_or_else(|| wrong(&format!("`{name}` is {stated}, of {depth} layers"))),
+            .ok_or_else(|| wrong(format!("`{name}` is {stated}, of {depth} layers"))),
     };
     let index = |item: &Value| item.as_u64().map(|index| index as usize);
     let feature = |item: &Value| match item.as_str()? {
@@ -157,8 +156,4 @@ fn stages(config: &Value, depth: usize) -> Result<Vec<usize>, WeightsError> {
         Some(stages) => stages,
         None => list("out_features", feature)?.unwrap_or_else(|| vec![depth]),
     })
-}
-
-fn wrong(reason: &str) -> WeightsError {
-    WeightsError::Format(format!("config.json: {reason}"))
 }

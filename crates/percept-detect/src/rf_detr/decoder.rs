@@ -57,7 +57,7 @@ impl Decoder {
             proposal: Linear::load(&transformer.at("enc_output.0"), dim, dim)?,
             proposal_norm: LayerNorm::load(&transformer.at("enc_output_norm.0"), dim, EPS)?,
             proposal_classes: Linear::load(&transformer.at("enc_out_class_embed.0"), dim, classes)?,
-            proposal_boxes: MlpHead::load(&transformer.at("enc_out_bbox_embed.0"), [dim; 3], 4)?,
+            proposal_boxes: MlpHead::load(&transformer.at("enc_out_bbox_embed.0"), &[dim, dim, dim, 4])?,
             first: embedding("query_feat.weight", dim)?,
             moved: embedding("refpoint_embed.weight", 4)?,
             marks: [Linear::load(&marks.at("0"), 2 * dim, dim)?, Linear::load(&marks.at("1"), dim, dim)?],

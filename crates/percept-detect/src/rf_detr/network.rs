@@ -38,7 +38,7 @@ impl Network for RfDetr {
             projector: Projector::load(&backbone.at("projector"), input, &shape)?,
             decoder: Decoder::load(weights, &shape, classes)?,
             classes: Linear::load(&weights.at("class_embed"), shape.dim, classes)?,
-            boxes: MlpHead::load(&weights.at("bbox_embed"), [shape.dim; 3], 4)?,
+            boxes: MlpHead::load(&weights.at("bbox_embed"), &[shape.dim, shape.dim, shape.dim, 4])?,
             masks: masks.has("bias").then(|| MaskHead::load(&masks, &shape)).transpose()?,
         })
     }

@@ -5,7 +5,9 @@ use percept_backbone::resnet::{Resnet, ResnetConfig};
 use percept_backbone::{Result, Tensor, Weights, WeightsError};
 use serde_json::{Value, json};
 
-use super::config::{Family, wrong};
+use percept_backbone::checkpoint::wrong;
+
+use super::config::Family;
 
 /// From pixels to maps of features, from fine to coarse.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl Backbone {
                 let config = ResnetConfig::of(config)?;
                 Ok((Self::Resnet(Box::new(Resnet::load(weights, &config)?)), config.out_channels()))
             }
-            _ => Err(wrong(&format!("a backbone of `model_type` {} is not supported", config["model_type"]))),
+            _ => Err(wrong(format!("a backbone of `model_type` {} is not supported", config["model_type"]))),
         }
     }
 

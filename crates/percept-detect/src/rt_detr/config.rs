@@ -1,6 +1,6 @@
 //! The numbers of RT-DETR, RT-DETRv2 and D-FINE behind their backbones.
 
-use percept_backbone::checkpoint::count;
+use percept_backbone::checkpoint::{activation, count, counts, positive, wrong};
 use percept_backbone::{Activation, PointSampling, WeightsError};
 use serde_json::Value;
 
@@ -83,7 +83,7 @@ impl Shape {
         };
         if points.len() != levels {
             let (points, levels) = (&config["decoder_n_points"], &config["num_feature_levels"]);
-            return Err(wrong(&format!(
+            return Err(wrong(format!(
                 "`decoder_n_points` {points} does not fit `num_feature_levels` {levels}"
             )));
         }
@@ -93,18 +93,18 @@ impl Shape {
         };
         let decoded = number("decoder_n_levels", levels)?;
         if family == Family::RtDetrV2 && decoded != levels {
-            return Err(wrong(&format!("`decoder_n_levels` {decoded} is not `num_feature_levels` {levels}")));
+            return Err(wrong(format!("`decoder_n_levels` {decoded} is not `num_feature_levels` {levels}")));
         }
         let (dim, heads) = (number("d_model", 256)?, number("decoder_attention_heads", 8)?);
         let in_channels = counts(config, "decoder_in_channels", &[256; 3])?;
         if in_channels.is_empty() || in_channels.len() > levels {
             let given = &config["decoder_in_channels"];
-            return Err(wrong(&format!("`decoder_in_channels` {given} is not for {levels} maps or fewer")));
+            return Err(wrong(format!("`decoder_in_channels` {given} is not for {levels} maps or fewer")));
         }
         let encoder = EncoderShape::of(config)?;
         if encoder.levels != in_channels.len() {
             let (ours, theirs) = (&config["encoder_in_channels"], &config["decoder_in_channels"]);
-            return Err(wrong(&format!(
+            return Err(wrong(format!(
                 "`encoder_in_channels` {ours} and `decoder_in_channels` {theirs} differ in length"
             )));
         }
@@ -142,7 +142,7 @@ impl EncoderShape {
         let levels = in_channels.len();
         let attended = attended.filter(|attended| attended.iter().all(|level| *level < levels));
         let attended = attended.ok_or_else(|| {
-            wrong(&format!(
+            wrong(format!(
                 "`encode_proj_layers` {} are not among {levels} maps",
                 config["encode_proj_layers"]
             ))
@@ -152,7 +152,7 @@ impl EncoderShape {
         // Positions are those of training there, and are left out.
         let temperature = config["eval_size"].is_null().then_some(temperature);
         if dim % 4 != 0 {
-            return Err(wrong(&format!("`encoder_hidden_dim` {dim} does not divide by 4")));
+            return Err(wrong(format!("`encoder_hidden_dim` {dim} does not divide by 4")));
         }
         Ok(Self {
             dim,
@@ -177,46 +177,6 @@ fn sampling(config: &Value) -> Result<PointSampling, WeightsError> {
     match config["decoder_method"].as_str().unwrap_or("default") {
         "default" => Ok(PointSampling::Bilinear),
         "discrete" => Ok(PointSampling::Discrete),
-        other => Err(wrong(&format!("`decoder_method` is `{other}`, not `default` or `discrete`"))),
+        other => Err(wrong(format!("`decoder_method` is `{other}`, not `default` or `discrete`"))),
     }
-}
-
-pub(crate) fn activation(
-    config: &Value,
-    name: &str,
-    default: Activation,
-) -> Result<Activation, WeightsError> {
-    match &config[name] {
-        Value::Null => Ok(default),
-        value => value
-            .as_str()
-            .and_then(Activation::from_config)
-            .ok_or_else(|| wrong(&format!("`{name}` is {value}, which is unknown"))),
-    }
-}
-
-/// A count above zero.
-pub(crate) fn positive(config: &Value, name: &str, default: usize) -> Result<usize, WeightsError> {
-    match count(config, name, default)? {
-        number @ 1..=0xF_FFFF => Ok(number),
-        other => Err(wrong(&format!("`{name}` is {other}"))),
-    }
-}
-
-fn counts(config: &Value, name: &str, default: &[usize]) -> Result<Vec<usize>, WeightsError> {
-    let number = |value: &Value| {
-        let number = value.as_u64().filter(|number| (1..1 << 20).contains(number));
-        number.map(|number| number as usize)
-    };
-    match &config[name] {
-        Value::Null => Ok(default.to_vec()),
-        value => value
-            .as_array()
-            .and_then(|values| values.iter().map(number).collect())
-            .ok_or_else(|| wrong(&format!("`{name}` is {value}, not a list of counts"))),
-    }
-}
-
-pub(crate) fn wrong(reason: &str) -> WeightsError {
-    WeightsError::Format(format!("config.json: {reason}"))
 }

@@ -3,16 +3,17 @@
 
 use percept_backbone::{LayerNorm, Linear, Result, Tensor, Weights, WeightsError};
 
-use super::boxes::{Head, moved};
+use super::boxes::moved;
 use super::config::Shape;
 use super::names::head;
 use super::queries::QueryLayer;
 use super::selection::Selected;
+use crate::heads::MlpHead;
 
 #[derive(Debug)]
 pub(super) struct Decoder {
     /// From boxes to what queries know of their place.
-    positions: Head,
+    positions: MlpHead,
     layers: Vec<Layer>,
     /// Of the last layer; those of the others are for training.
     classes: Linear,
@@ -22,7 +23,7 @@ pub(super) struct Decoder {
 struct Layer {
     queries: QueryLayer,
     points_norm: LayerNorm,
-    boxes: Head,
+    boxes: MlpHead,
 }
 
 impl Decoder {
@@ -34,11 +35,11 @@ impl Decoder {
             Ok(Layer {
                 queries: QueryLayer::load(&own, shape, true)?,
                 points_norm: LayerNorm::load(&own.at("encoder_attn_layer_norm"), dim, shape.eps)?,
-                boxes: Head::load(&head(weights, "bbox_embed", index), &[dim, dim, dim, 4])?,
+                boxes: MlpHead::load(&head(weights, "bbox_embed", index), &[dim, dim, dim, 4])?,
             })
         };
         Ok(Self {
-            positions: Head::load(&decoder.at("query_pos_head"), &[4, 2 * dim, dim])?,
+            positions: MlpHead::load(&decoder.at("query_pos_head"), &[4, 2 * dim, dim])?,
             layers: (0..shape.layers).map(layer).collect::<Result<_, WeightsError>>()?,
             classes: Linear::load(&head(weights, "class_embed", shape.layers - 1), dim, shape.classes)?,
         })

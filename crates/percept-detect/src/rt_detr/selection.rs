@@ -4,9 +4,10 @@ use percept_backbone::{
     ConvShape, EngineError, LayerNorm, Linear, Result, Tensor, ToContiguous, Weights, WeightsError,
 };
 
-use super::boxes::{Head, sigmoid};
 use super::config::{Family, Shape};
 use super::fusion::ConvNorm;
+use crate::heads::MlpHead;
+use crate::scores::sigmoid;
 
 /// Side of the box of a pixel of the finest map, as a part of the image; it doubles from map to map.
 const SIDE: f32 = 0.05;
@@ -21,7 +22,7 @@ pub(crate) struct Selection {
     output: Linear,
     norm: LayerNorm,
     scores: Linear,
-    boxes: Head,
+    boxes: MlpHead,
     queries: usize,
 }
 
@@ -65,7 +66,7 @@ impl Selection {
             output: Linear::load(&weights.at("enc_output.0"), dim, dim)?,
             norm: LayerNorm::load(&weights.at("enc_output.1"), dim, shape.eps)?,
             scores: Linear::load(&weights.at("enc_score_head"), dim, shape.classes)?,
-            boxes: Head::load(&weights.at("enc_bbox_head"), &[dim, dim, dim, 4])?,
+            boxes: MlpHead::load(&weights.at("enc_bbox_head"), &[dim, dim, dim, 4])?,
             queries: shape.queries,
         })
     }

@@ -49,8 +49,8 @@ impl detector::Network for Network {
             vit,
             mid_positions,
             queries: count(config, "num_detection_tokens", 100)?,
-            classes: MlpHead::load(&head, [dim; 3], Self::SCORES.logits(classes))?,
-            boxes: MlpHead::load(&weights.at("bbox_predictor"), [dim; 3], 4)?,
+            classes: MlpHead::load(&head, &[dim, dim, dim, Self::SCORES.logits(classes)])?,
+            boxes: MlpHead::load(&weights.at("bbox_predictor"), &[dim, dim, dim, 4])?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The network: a Vision Transformer and a decoder, or a decoder a data set.
 
-use percept_backbone::checkpoint::count;
+use percept_backbone::checkpoint::{count, wrong};
 use percept_backbone::vit::{Vit, VitConfig};
 use percept_backbone::{Result, Tensor, ToContiguous, Weights, WeightsError};
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl Network {
             false => None,
         };
         if factor.is_none() && config["scale_factor"] == 0 {
-            return Err(wrong("`scale_factor` is 0".into()));
+            return Err(wrong("`scale_factor` is 0"));
         }
         let head = |(index, prefix): (usize, &String)| {
             let keypoints = answers.iter().find(|answer| answer.head == index);
@@ -107,8 +107,4 @@ fn layers(backbone: &Value, depth: usize) -> Result<usize, WeightsError> {
         });
     }
     Ok(depth)
-}
-
-fn wrong(reason: String) -> WeightsError {
-    WeightsError::Format(format!("config.json: {reason}"))
 }

@@ -112,7 +112,7 @@ impl Decoder {
         // Masks are sums over these features, so it is the same whether they or the masks are made smaller.
         let masks = by_pixel(&resize(masks, [rows, columns], Filter::Bilinear, Alignment::Edges)?)?;
         Ok(Level {
-            keys: values.broadcast_add(&sine_positions([rows, columns], dim, map.device())?)?,
+            keys: values.broadcast_add(&sine_positions([rows, columns], dim, 10_000.0, map.device())?)?,
             values,
             masks,
         })

@@ -126,7 +126,7 @@ impl PixelDecoder {
                 projected.dims4()?
             };
             positions.push(
-                sine_positions([rows, columns], features, map.device())?
+                sine_positions([rows, columns], features, 10_000.0, map.device())?
                     .broadcast_add(&self.levels.get(level)?)?,
             );
             let centre = |at: usize, length: usize| (at as f32 + 0.5) / length as f32;
