@@ -4,8 +4,10 @@
 //! [`Model`]; the inputs and outputs of a task stand in the module that bears its name.
 #![forbid(unsafe_code)]
 
+pub mod caption;
 pub mod cloud;
 pub mod coco;
+pub mod depth;
 pub mod detect;
 mod error;
 mod image;
@@ -26,5 +28,5 @@ pub use error::{Cause, Error, Result};
 pub use model::{Arch, Load, Model, Predicted, RawTensor, RawValues, Timings};
 pub use runtime::{Device, Precision, Runtime};
 pub use spec::{LocalModel, ModelSpec, PackageSource, Source, SourceKind};
-pub use task::{Detect, Pose, Prediction, Register, Segment, Task, Transcribe};
+pub use task::{Caption, Depth, Detect, Pose, Prediction, Register, Segment, Task, Transcribe};
 pub use tiling::{Span, Tiling};

@@ -1,5 +1,7 @@
 //! What percept can do, as types.
 
+use crate::caption::{CaptionInput, Captions};
+use crate::depth::{DepthInput, DepthMap};
 use crate::detect::{DetectInput, Detections};
 use crate::pose::{PoseInput, Poses};
 use crate::register::{RegisterInput, Registration};
@@ -21,6 +23,10 @@ pub trait Task: 'static {
 /// must learn it.
 #[derive(Clone, Debug)]
 pub enum Prediction {
+    /// Image to text.
+    Caption(Captions),
+    /// Image to depth.
+    Depth(DepthMap),
     /// Image to boxes.
     Detect(Detections),
     /// Image to keypoints.
@@ -33,6 +39,38 @@ pub enum Prediction {
     Transcribe(Transcript),
     /// What the stages of a pipeline made; who runs it knows their types.
     Pipeline,
+}
+
+/// Image to text. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Caption {}
+
+impl Task for Caption {
+    const NAME: &'static str = "caption";
+    type Input = CaptionInput;
+    type Output = Captions;
+}
+
+impl From<Captions> for Prediction {
+    fn from(captions: Captions) -> Self {
+        Self::Caption(captions)
+    }
+}
+
+/// Image to depth. A name at the type level; never built.
+#[derive(Debug)]
+pub enum Depth {}
+
+impl Task for Depth {
+    const NAME: &'static str = "depth";
+    type Input = DepthInput;
+    type Output = DepthMap;
+}
+
+impl From<DepthMap> for Prediction {
+    fn from(map: DepthMap) -> Self {
+        Self::Depth(map)
+    }
 }
 
 /// Image to boxes. A name at the type level; never built.
