@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cloud;
+pub mod depth;
 pub mod draw;
 mod magic;
 pub mod picture;

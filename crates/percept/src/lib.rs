@@ -22,6 +22,7 @@
 
 mod build;
 mod collect;
+pub mod depth;
 pub mod detect;
 mod envelope;
 mod load;
@@ -48,5 +49,5 @@ pub use build::Build;
 pub use collect::{Collection, collect};
 pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};
-pub use output::Rendered;
+pub use output::{Rendered, ResultFormat};
 pub use report::report;

@@ -1,7 +1,32 @@
 //! What tasks share when results become files.
 
+use std::fmt::Debug;
+
 use percept_core::{Error, Result};
+use percept_flow as flow;
 use serde::Serialize;
+
+/// A form in which a task writes its results.
+pub trait ResultFormat: Copy + Debug + PartialEq + Send + Sync + 'static {
+    /// All of the task.
+    const ALL: &'static [Self];
+    /// Everything, with what made it.
+    const JSON: Self;
+
+    /// How it is called on the command line.
+    fn name(self) -> &'static str;
+
+    /// What a file of this extension, in lower case, is where nothing else is said.
+    fn of_extension(extension: &str) -> Option<Self>;
+
+    /// How its files are called, and what they are.
+    fn file(self) -> flow::Format;
+
+    /// The format that is called so.
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|format| format.name() == name)
+    }
+}
 
 /// What a format comes to.
 pub enum Rendered {

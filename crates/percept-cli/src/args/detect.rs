@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use percept::detect::Format;
 
-use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction};
+use super::shared::{OnPictures, format, fraction};
 
 /// Image to boxes.
 ///
@@ -16,12 +16,9 @@ use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction};
                         percept detect aerial.tif --tile 1024 --overlap 128")]
 pub(crate) struct DetectArguments {
     #[command(flatten)]
-    pub(crate) files: Files,
-    /// A model of `percept models list --task detect`, ORG/REPO[@REV], or a folder.
-    #[arg(short, long)]
-    pub(crate) model: Option<String>,
+    pub(crate) on: OnPictures,
     /// Formats, separated by commas. [default: json, or what the extension of --output says]
-    #[arg(short, long, value_delimiter = ',', value_parser = format)]
+    #[arg(short, long, value_delimiter = ',', value_parser = format::<Format>)]
     pub(crate) format: Vec<Format>,
     /// What to look for, in words, separated by commas; each is a class. Needs a model that reads.
     #[arg(long, value_name = "TEXT", value_delimiter = ',')]
@@ -58,15 +55,6 @@ pub(crate) struct DetectArguments {
     /// From which intersection over union on boxes of tiles are one.
     #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = fraction, requires = "tile")]
     pub(crate) merge_iou: f32,
-    /// Refuse pictures that say they have more millions of pixels.
-    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_pixels: u32,
-    #[command(flatten)]
-    pub(crate) compute: Compute,
-    #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,11 +63,4 @@ pub(crate) enum MergeChoice {
     Nms,
     /// Weighted box fusion.
     Wbf,
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| {
-        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
-        format!("formats are {}", names.join(", "))
-    })
 }

@@ -1,5 +1,6 @@
 //! What may be typed. What it means is settled in `commands`.
 
+mod depth;
 mod detect;
 mod eval;
 mod pose;
@@ -13,13 +14,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+pub(crate) use depth::DepthArguments;
 pub(crate) use detect::{DetectArguments, MergeChoice};
 pub(crate) use eval::{EvalArguments, EvalFiles, EvalTask, NormalizerChoice};
 pub(crate) use pose::PoseArguments;
 pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use run::RunArguments;
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
-pub(crate) use shared::{AutoOr, Compute, Fetching, Files, ProgressChoice, ProgressStyle};
+pub(crate) use shared::{AutoOr, Compute, Fetching, Files, OnPictures, ProgressChoice, ProgressStyle};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
 /// Perception in one program: image to mask, boxes and keypoints, speech to text and point clouds onto each other, from any published checkpoint, offline if you like.
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Segment(Box<SegmentArguments>),
     /// Image to boxes.
     Detect(Box<DetectArguments>),
+    /// Image to depth.
+    Depth(Box<DepthArguments>),
     /// Image to keypoints.
     Pose(Box<PoseArguments>),
     /// Speech to text and subtitles.
@@ -74,6 +78,9 @@ pub(crate) enum WorkerTask {
     /// Image to boxes.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Detect(Box<DetectArguments>),
+    /// Image to depth.
+    #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
+    Depth(Box<DepthArguments>),
     /// Image to keypoints.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Pose(Box<PoseArguments>),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use percept::pose::{Format, KeypointSet};
 
-use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction};
+use super::shared::{OnPictures, format, fraction};
 
 /// Image to keypoints.
 ///
@@ -18,12 +18,9 @@ use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction};
                         percept pose portrait.jpg --whole")]
 pub(crate) struct PoseArguments {
     #[command(flatten)]
-    pub(crate) files: Files,
-    /// A model of `percept models list --task pose`, ORG/REPO[@REV], or a folder.
-    #[arg(short, long)]
-    pub(crate) model: Option<String>,
+    pub(crate) on: OnPictures,
     /// Formats, separated by commas. [default: json, or what the extension of --output says]
-    #[arg(short, long, value_delimiter = ',', value_parser = format)]
+    #[arg(short, long, value_delimiter = ',', value_parser = format::<Format>)]
     pub(crate) format: Vec<Format>,
     /// Whose keypoints: percept's own detections in JSON, or [{"bbox": [x, y, width, height]}, ...]. With `image_id`s, each
     /// picture has those of its name.
@@ -55,20 +52,4 @@ pub(crate) struct PoseArguments {
     /// subjects are found, else 1]
     #[arg(long, value_name = "OKS", value_parser = fraction)]
     pub(crate) oks: Option<f32>,
-    /// Refuse pictures that say they have more millions of pixels.
-    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_pixels: u32,
-    #[command(flatten)]
-    pub(crate) compute: Compute,
-    #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| {
-        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
-        format!("formats are {}", names.join(", "))
-    })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use percept::segment::{Format, PointLabel, PointPrompt};
 
-use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction, numbers};
+use super::shared::{OnPictures, format, fraction, numbers};
 
 /// Image to mask.
 ///
@@ -22,12 +22,9 @@ use super::shared::{Compute, Fetching, Files, ProgressChoice, fraction, numbers}
                         percept segment photos/ -o out/ --format png,rle,coco")]
 pub(crate) struct SegmentArguments {
     #[command(flatten)]
-    pub(crate) files: Files,
-    /// A model of `percept models list --task segment`, ORG/REPO[@REV], or a folder.
-    #[arg(short, long)]
-    pub(crate) model: Option<String>,
+    pub(crate) on: OnPictures,
     /// Formats, separated by commas. [default: json and png, or what the extension of --output says]
-    #[arg(short, long, value_delimiter = ',', value_parser = format)]
+    #[arg(short, long, value_delimiter = ',', value_parser = format::<Format>)]
     pub(crate) format: Vec<Format>,
     #[command(flatten)]
     pub(crate) prompts: Prompts,
@@ -63,15 +60,6 @@ pub(crate) struct SegmentArguments {
     /// Whether masks and boxes are those of the picture as it is displayed or as its file stores it.
     #[arg(long, value_enum, default_value_t = OrientationChoice::Displayed, value_name = "WHICH")]
     pub(crate) orientation: OrientationChoice,
-    /// Refuse pictures that say they have more millions of pixels.
-    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_pixels: u32,
-    #[command(flatten)]
-    pub(crate) compute: Compute,
-    #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
 }
 
 /// What is pointed at.
@@ -148,13 +136,6 @@ pub(crate) enum OrientationChoice {
     Displayed,
     /// As the file stores it.
     Stored,
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| {
-        let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
-        format!("formats are {}", names.join(", "))
-    })
 }
 
 fn point(text: &str) -> Result<PointPrompt, String> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use percept::flow::Shard;
-use percept::{Device, Precision};
+use percept::{Device, Precision, ResultFormat};
 
 /// What goes in and where it comes out.
 #[derive(Args)]
@@ -88,6 +88,25 @@ fn auto_or_number(text: &str) -> Result<AutoOr, String> {
     }
 }
 
+/// What every task on pictures has.
+#[derive(Args)]
+pub(crate) struct OnPictures {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// A model of `percept models list`, ORG/REPO[@REV], or a folder.
+    #[arg(short, long)]
+    pub(crate) model: Option<String>,
+    /// Refuse pictures that say they have more millions of pixels.
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_pixels: u32,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+    #[command(flatten)]
+    pub(crate) fetching: Fetching,
+    #[command(flatten)]
+    pub(crate) progress: ProgressChoice,
+}
+
 /// Where and how the network runs.
 #[derive(Args)]
 pub(crate) struct Compute {
@@ -145,6 +164,14 @@ pub(crate) fn numbers<const N: usize>(text: &str) -> Result<[f32; N], String> {
         return Err(wrong());
     }
     values.try_into().map_err(|_| wrong())
+}
+
+/// A format by its name.
+pub(crate) fn format<F: ResultFormat>(text: &str) -> Result<F, String> {
+    F::named(text).ok_or_else(|| {
+        let names: Vec<&str> = F::ALL.iter().map(|format| format.name()).collect();
+        format!("formats are {}", names.join(", "))
+    })
 }
 
 /// A number between 0 and 1.

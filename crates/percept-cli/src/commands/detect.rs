@@ -1,78 +1,50 @@
 //! `percept detect`: a picture to boxes, the way that every task takes (docs/architecture.md).
 
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use percept::detect::{
     self, Answers, DetectInput, DetectOptions, DetectRecord, Detections, Format, Looks, Merge, Nms, NmsScope,
     Task, Tiling, View,
 };
-use percept::flow::{ExitCode, Item, Manifest, Plan};
-use percept::media::picture::PictureLimits;
-use percept::picture::{self, InputCard};
-use percept::{Envelope, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
+use percept::flow::{ExitCode, Item};
+use percept::hub::Hub;
+use percept::{Loaded, ModelCard, Rendered, Result, Runtime};
 use serde::Serialize;
 
-use super::pictures::{self, Picture, file_name};
-use super::road::{Road, Work};
-use super::{setup, worker};
+use super::pictures::{self, Asked, Picture};
 use crate::args::{DetectArguments, MergeChoice};
-use crate::report::{self, BatchReport, Paths};
 
 pub(crate) fn run(arguments: &DetectArguments) -> Result<ExitCode> {
-    let formats =
-        pictures::formats(&arguments.format, &arguments.files, Format::of_extension, &[Format::Json]);
-    let files = formats.iter().map(|format| format.file()).collect();
-    let plan = setup::plan(&arguments.files, files, &picture::is_picture, &["detect"])?;
-    if arguments.files.dry_run {
-        return report::plan(&plan);
-    }
-    let report = BatchReport::new(&arguments.progress, &plan, Paths::Printed);
-    prepared(arguments, formats, &report, |road, work, looks| {
-        road.run(&plan, &(&work.options, &work.formats, looks), work)
-    })
+    let formats = pictures::formats(&arguments.format, &arguments.on.files, &[Format::Json]);
+    pictures::run(&arguments.on, &Boxes::new(arguments, formats)?)
 }
 
 /// `percept worker detect`.
 pub(crate) fn serve(arguments: &DetectArguments) -> Result<ExitCode> {
-    worker::check(&arguments.files)?;
-    let report = BatchReport::new(&arguments.progress, &Plan::default(), Paths::Silent);
-    prepared(arguments, vec![Format::Json], &report, |road, work, _| road.serve(work))
+    pictures::serve(&arguments.on, &Boxes::new(arguments, vec![Format::Json])?)
 }
 
-/// Loads what was asked for and goes on with it.
-fn prepared(
-    arguments: &DetectArguments,
+#[derive(Debug)]
+struct Boxes {
+    options: Arc<DetectOptions>,
+    looks: Option<Looks>,
     formats: Vec<Format>,
-    report: &BatchReport,
-    go: impl FnOnce(&Road<'_, Task>, &Pictures<'_>, &Option<Looks>) -> Result<ExitCode>,
-) -> Result<ExitCode> {
-    let scope = if arguments.nms_agnostic { NmsScope::Agnostic } else { NmsScope::Class };
-    let texts = arguments.text.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let options = Arc::new(DetectOptions {
-        texts: texts.collect(),
-        score: arguments.score,
-        text_score: arguments.text_score,
-        classes: arguments.classes.clone(),
-        nms: arguments.nms.map(|iou| Nms { iou, scope }),
-        max_detections: arguments.max_detections,
-    });
-    let looks = looks(arguments)?;
-    let runtime = setup::runtime(&arguments.compute)?;
-    let hub = setup::hub(&arguments.fetching, &arguments.progress);
-    let model = arguments.model.as_deref();
-    // Never dropped: the process ends with the command.
-    let loaded = ManuallyDrop::new(detect::load(&hub, model, &options, looks.clone(), &runtime)?);
-    let work = Pictures {
-        options,
-        formats,
-        limits: pictures::limits(arguments.max_pixels),
-        model: ModelCard::new(&loaded),
-        run: RunCard::new(&runtime, loaded.model.precision(), 0),
-        timings: setup::timings(&arguments.files),
-        report,
-    };
-    go(&Road { files: &arguments.files, loaded: &loaded, runtime: &runtime, report }, &work, &looks)
+}
+
+impl Boxes {
+    fn new(arguments: &DetectArguments, formats: Vec<Format>) -> Result<Self> {
+        let scope = if arguments.nms_agnostic { NmsScope::Agnostic } else { NmsScope::Class };
+        let texts = arguments.text.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let options = Arc::new(DetectOptions {
+            texts: texts.collect(),
+            score: arguments.score,
+            text_score: arguments.text_score,
+            classes: arguments.classes.clone(),
+            nms: arguments.nms.map(|iou| Nms { iou, scope }),
+            max_detections: arguments.max_detections,
+        });
+        Ok(Self { options, looks: looks(arguments)?, formats })
+    }
 }
 
 /// How pictures are looked at, where not simply as a whole.
@@ -92,53 +64,30 @@ fn looks(arguments: &DetectArguments) -> Result<Option<Looks>> {
     Ok(Some(Looks { views: arguments.tile.iter().map(view).collect::<Result<_>>()?, merge }))
 }
 
-struct Pictures<'a> {
-    options: Arc<DetectOptions>,
-    formats: Vec<Format>,
-    limits: PictureLimits,
-    model: ModelCard,
-    run: RunCard,
-    timings: TimingsPolicy,
-    report: &'a BatchReport,
-}
+impl Asked for Boxes {
+    type Task = Task;
+    type Format = Format;
+    type Card = ModelCard;
 
-impl Work<Task> for Pictures<'_> {
-    type Meta = Picture;
-
-    fn read(&self, item: &Item, _: Option<&Manifest>) -> Result<(DetectInput, Picture)> {
-        let (input, info) = detect::read(&item.input, &self.options, self.limits)?;
-        let picture = Picture { image: input.image.clone(), info };
-        Ok((input, picture))
+    fn formats(&self) -> &[Format] {
+        &self.formats
     }
 
-    fn write(&self, item: &Item, picture: &Picture, predicted: &Predicted<Detections>) -> Result<()> {
-        self.report.warnings(item, &picture.info.warnings);
-        let name = file_name(item);
-        let answers = Answers::new(&predicted.output, &picture.image, &name);
-        for (format, target) in self.formats.iter().zip(&item.outputs) {
-            if *format == Format::Json {
-                target.write(report::json(&self.card(item, picture, predicted))?.as_bytes())?;
-            } else {
-                pictures::write(target, answers.render(*format)?)?;
-            }
-        }
-        Ok(())
+    fn load(&self, hub: &Hub, name: Option<&str>, runtime: &Runtime) -> Result<(Loaded<Task>, ModelCard)> {
+        let loaded = detect::load(hub, name, &self.options, self.looks.clone(), runtime)?;
+        let card = ModelCard::new(&loaded);
+        Ok((loaded, card))
     }
 
-    fn envelope(&self, item: &Item, picture: &Picture, predicted: &Predicted<Detections>) -> Result<String> {
-        report::json_line(&self.card(item, picture, predicted))
+    fn input(&self, _: &Item, picture: &Picture) -> Result<DetectInput> {
+        Ok(DetectInput { image: picture.image.clone(), options: self.options.clone() })
     }
-}
 
-impl Pictures<'_> {
-    fn card<'a>(
-        &'a self,
-        item: &Item,
-        picture: &'a Picture,
-        predicted: &Predicted<Detections>,
-    ) -> impl Serialize + use<'a> {
-        let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-        let card = InputCard::new(&item.input, &picture.info);
-        Envelope::new::<Task>(card, &self.model, &self.run, timings, DetectRecord::new(&predicted.output))
+    fn record(&self, _: &str, _: &Picture, found: &Detections) -> impl Serialize {
+        DetectRecord::new(found)
+    }
+
+    fn render(&self, format: Format, name: &str, picture: &Picture, found: &Detections) -> Result<Rendered> {
+        Answers::new(found, &picture.image, name).render(format)
     }
 }

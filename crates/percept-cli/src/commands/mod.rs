@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod depth;
 pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod eval;

@@ -1,94 +1,29 @@
 //! `percept segment`: a picture to masks, the way that every task takes (docs/architecture.md).
 
-use std::mem::ManuallyDrop;
+use std::fmt;
 use std::sync::Arc;
 
-use percept::flow::{self, ExitCode, Item, Manifest, Plan};
-use percept::media::picture::PictureLimits;
-use percept::picture::{self, InputCard};
+use percept::flow::{self, ExitCode, Item};
+use percept::hub::Hub;
 use percept::segment::{
     self, Answers, Background, Candidates, EverythingOptions, Format, ObjectPrompt, SegmentInput,
-    SegmentOptions, SegmentRequest, Segmentation, Standing, Task, WholeKind,
+    SegmentOptions, SegmentRequest, Segmentation, Standing, Task, Tiles, WholeKind,
 };
-use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
+use percept::{Error, Loaded, ModelCard, Rendered, Result, ResultFormat, Runtime};
 use serde::Serialize;
 
-use super::pictures::{self, Picture, file_name};
-use super::road::{Road, Work};
-use super::{setup, worker};
+use super::pictures::{self, Asked, Picture};
 use crate::args::{KindChoice, OrientationChoice, SegmentArguments};
-use crate::report::{self, BatchReport, Paths};
 
 pub(crate) fn run(arguments: &SegmentArguments) -> Result<ExitCode> {
     let request = request(arguments)?;
     let formats = formats(arguments, &request);
-    let files = formats.iter().map(|format| file_of(arguments, *format)).collect();
-    let plan = setup::plan(&arguments.files, files, &picture::is_picture, &["segment"])?;
-    if arguments.files.dry_run {
-        return report::plan(&plan);
-    }
-    let report = BatchReport::new(&arguments.progress, &plan, Paths::Printed);
-    prepared(arguments, request, formats, &report, |road, work| {
-        let parameters = (
-            &work.options,
-            &work.formats,
-            &arguments.background,
-            arguments.orientation,
-            arguments.tile,
-            arguments.overlap,
-        );
-        road.run(&plan, &parameters, work)
-    })
+    pictures::run(&arguments.on, &Masks::new(arguments, request, formats)?)
 }
 
 /// `percept worker segment`.
 pub(crate) fn serve(arguments: &SegmentArguments) -> Result<ExitCode> {
-    worker::check(&arguments.files)?;
-    let request = request(arguments)?;
-    let report = BatchReport::new(&arguments.progress, &Plan::default(), Paths::Silent);
-    prepared(arguments, request, vec![Format::Json], &report, |road, work| road.serve(work))
-}
-
-/// Loads what was asked for and goes on with it.
-fn prepared(
-    arguments: &SegmentArguments,
-    request: SegmentRequest,
-    formats: Vec<Format>,
-    report: &BatchReport,
-    go: impl FnOnce(&Road<'_, Task>, &Pictures<'_>) -> Result<ExitCode>,
-) -> Result<ExitCode> {
-    let background = arguments.background.as_deref().map(segment::background).transpose()?;
-    let options = Arc::new(SegmentOptions {
-        request,
-        score: arguments.score,
-        classes: arguments.classes.clone(),
-        min_area: arguments.min_area,
-        fill_holes: arguments.fill_holes,
-        max_instances: arguments.max_instances,
-    });
-    let runtime = setup::runtime(&arguments.compute)?;
-    let hub = setup::hub(&arguments.fetching, &arguments.progress);
-    let tiles =
-        arguments.tile.map(|size| segment::Tiles { size, overlap: arguments.overlap.unwrap_or(size / 8) });
-    let model = arguments.model.as_deref();
-    // Never dropped: the process ends with the command, and the system takes memory back faster than it is
-    // given back piece by piece.
-    let loaded = ManuallyDrop::new(segment::load(&hub, model, &options.request, tiles, &runtime)?);
-    let work = Pictures {
-        options,
-        formats,
-        background,
-        standing: match arguments.orientation {
-            OrientationChoice::Displayed => Standing::Displayed,
-            OrientationChoice::Stored => Standing::Stored,
-        },
-        limits: pictures::limits(arguments.max_pixels),
-        model: ModelCard::new(&loaded),
-        run: RunCard::new(&runtime, loaded.model.precision(), 0),
-        timings: setup::timings(&arguments.files),
-        report,
-    };
-    go(&Road { files: &arguments.files, loaded: &loaded, runtime: &runtime, report }, &work)
+    pictures::serve(&arguments.on, &Masks::new(arguments, request(arguments)?, vec![Format::Json])?)
 }
 
 fn request(arguments: &SegmentArguments) -> Result<SegmentRequest> {
@@ -175,7 +110,7 @@ fn objects(arguments: &SegmentArguments) -> Result<Vec<ObjectPrompt>> {
 /// What to write, in order; the extension of `-o` decides where nothing is said.
 fn formats(arguments: &SegmentArguments, request: &SegmentRequest) -> Vec<Format> {
     let usual = [Format::Json, Format::Png];
-    let asked = pictures::formats(&arguments.format, &arguments.files, Format::of_extension, &usual);
+    let asked = pictures::formats(&arguments.format, &arguments.on.files, &usual);
     let mut formats = Vec::new();
     for format in asked {
         let format = format.settled(request, &arguments.classes);
@@ -196,72 +131,101 @@ fn file_of(arguments: &SegmentArguments, format: Format) -> flow::Format {
     }
 }
 
-struct Pictures<'a> {
+#[derive(Debug)]
+struct Masks {
     options: Arc<SegmentOptions>,
-    formats: Vec<Format>,
-    background: Option<Background>,
+    tiles: Option<Tiles>,
+    behind: Option<Behind>,
     standing: Standing,
-    limits: PictureLimits,
-    model: ModelCard,
-    run: RunCard,
-    timings: TimingsPolicy,
-    report: &'a BatchReport,
+    formats: Vec<Format>,
+    files: Vec<flow::Format>,
 }
 
-impl Work<Task> for Pictures<'_> {
-    type Meta = Picture;
+/// What stands behind a cut-out, with its name: a picture's pixels are no parameter to write down.
+struct Behind {
+    name: String,
+    background: Background,
+}
 
-    fn read(&self, item: &Item, _: Option<&Manifest>) -> Result<(SegmentInput, Picture)> {
-        let (input, info) = segment::read(&item.input, &self.options, self.limits)?;
-        let picture = Picture { image: input.image.clone(), info };
-        Ok((input, picture))
+impl Behind {
+    fn new(name: &str) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), background: segment::background(name)? })
+    }
+}
+
+impl fmt::Debug for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Masks {
+    fn new(arguments: &SegmentArguments, request: SegmentRequest, formats: Vec<Format>) -> Result<Self> {
+        let options = Arc::new(SegmentOptions {
+            request,
+            score: arguments.score,
+            classes: arguments.classes.clone(),
+            min_area: arguments.min_area,
+            fill_holes: arguments.fill_holes,
+            max_instances: arguments.max_instances,
+        });
+        let overlap = |size: u32| arguments.overlap.unwrap_or(size / 8);
+        Ok(Self {
+            options,
+            tiles: arguments.tile.map(|size| Tiles { size, overlap: overlap(size) }),
+            behind: arguments.background.as_deref().map(Behind::new).transpose()?,
+            standing: match arguments.orientation {
+                OrientationChoice::Displayed => Standing::Displayed,
+                OrientationChoice::Stored => Standing::Stored,
+            },
+            files: formats.iter().map(|format| file_of(arguments, *format)).collect(),
+            formats,
+        })
+    }
+}
+
+impl Asked for Masks {
+    type Task = Task;
+    type Format = Format;
+    type Card = ModelCard;
+
+    fn formats(&self) -> &[Format] {
+        &self.formats
     }
 
-    fn write(&self, item: &Item, picture: &Picture, predicted: &Predicted<Segmentation>) -> Result<()> {
-        self.report.warnings(item, &picture.info.warnings);
-        let name = file_name(item);
-        let answers = self.answers(&name, picture, predicted);
-        for (format, target) in self.formats.iter().zip(&item.outputs) {
-            if *format == Format::Json {
-                let envelope = self.card(item, picture, predicted, &answers);
-                target.write(report::json(&envelope)?.as_bytes())?;
-                continue;
-            }
-            pictures::write(target, answers.render(*format, self.background.as_ref())?)?;
-        }
-        Ok(())
+    fn file(&self, format: Format) -> flow::Format {
+        let named = self.formats.iter().zip(&self.files).find(|(other, _)| **other == format);
+        named.map_or_else(|| format.file(), |(_, file)| file.clone())
     }
 
-    fn envelope(
+    fn load(&self, hub: &Hub, name: Option<&str>, runtime: &Runtime) -> Result<(Loaded<Task>, ModelCard)> {
+        let loaded = segment::load(hub, name, &self.options.request, self.tiles, runtime)?;
+        let card = ModelCard::new(&loaded);
+        Ok((loaded, card))
+    }
+
+    fn input(&self, _: &Item, picture: &Picture) -> Result<SegmentInput> {
+        Ok(SegmentInput { image: picture.image.clone(), options: self.options.clone() })
+    }
+
+    fn record(&self, name: &str, picture: &Picture, found: &Segmentation) -> impl Serialize {
+        self.answers(name, picture, found).record(&self.formats)
+    }
+
+    fn render(
         &self,
-        item: &Item,
+        format: Format,
+        name: &str,
         picture: &Picture,
-        predicted: &Predicted<Segmentation>,
-    ) -> Result<String> {
-        let name = file_name(item);
-        report::json_line(&self.card(item, picture, predicted, &self.answers(&name, picture, predicted)))
+        found: &Segmentation,
+    ) -> Result<Rendered> {
+        self.answers(name, picture, found)
+            .render(format, self.behind.as_ref().map(|behind| &behind.background))
     }
 }
 
-impl Pictures<'_> {
-    fn answers<'a>(
-        &self,
-        name: &'a str,
-        picture: &'a Picture,
-        predicted: &'a Predicted<Segmentation>,
-    ) -> Answers<'a> {
-        Answers::new(&predicted.output, &picture.image, name, picture.info.orientation, self.standing)
-    }
-
-    fn card<'a>(
-        &'a self,
-        item: &Item,
-        picture: &'a Picture,
-        predicted: &Predicted<Segmentation>,
-        answers: &Answers<'_>,
-    ) -> impl Serialize + use<'a> {
-        let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-        let card = InputCard::new(&item.input, &picture.info);
-        Envelope::new::<Task>(card, &self.model, &self.run, timings, answers.record(&self.formats))
+impl Masks {
+    fn answers<'a>(&self, name: &'a str, picture: &'a Picture, found: &'a Segmentation) -> Answers<'a> {
+        Answers::new(found, &picture.image, name, picture.info.orientation, self.standing)
     }
 }

@@ -23,6 +23,7 @@ use crate::report;
 pub(crate) fn run(task: &WorkerTask) -> Result<ExitCode> {
     match task {
         WorkerTask::Detect(arguments) => super::detect::serve(arguments),
+        WorkerTask::Depth(arguments) => super::depth::serve(arguments),
         WorkerTask::Pose(arguments) => super::pose::serve(arguments),
         WorkerTask::Run(arguments) => super::run::serve(arguments),
         WorkerTask::Segment(arguments) => super::segment::serve(arguments),

@@ -46,7 +46,8 @@ impl PictureFormat {
 pub fn encode_png(image: &Image) -> Result<Vec<u8>> {
     let write = |color, bytes: &[u8]| {
         let (width, height) = image.size();
-        Png { width, height, color, depth: BitDepth::Eight, compression: Compression::Fast }.write(&[], bytes)
+        Png { color, compression: Compression::Fast, ..Png::grey(width, height, BitDepth::Eight) }
+            .write(&[], bytes)
     };
     let Some(alpha) = &image.alpha else { return write(ColorType::Rgb, &image.rgb) };
     let pixels = image.rgb.as_chunks::<3>().0.iter().zip(alpha);
@@ -68,8 +69,18 @@ pub fn encode_grey_png(width: u32, height: u32, values: &[u8]) -> Result<Vec<u8>
 /// # Errors
 /// [`Error::Argument`]: the values are not `width * height`, or none.
 pub fn encode_grey16_png(width: u32, height: u32, values: &[u16]) -> Result<Vec<u8>> {
+    encode_noted_grey16_png(width, height, values, &[])
+}
+
+/// The same, with notes: names and texts of Latin-1 (`tEXt` chunks).
+pub(crate) fn encode_noted_grey16_png(
+    width: u32,
+    height: u32,
+    values: &[u16],
+    notes: &[(&str, String)],
+) -> Result<Vec<u8>> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
-    Png::grey(width, height, BitDepth::Sixteen).write(&[], &bytes)
+    Png { notes, ..Png::grey(width, height, BitDepth::Sixteen) }.write(&[], &bytes)
 }
 
 /// A PNG of 8-bit grey: 255 inside the mask, 0 outside.
@@ -114,18 +125,26 @@ pub fn encode_jpeg(image: &Image, quality: u8) -> Result<Vec<u8>> {
 }
 
 /// What a PNG shall be.
-struct Png {
+struct Png<'a> {
     width: u32,
     height: u32,
     color: ColorType,
     depth: BitDepth,
     compression: Compression,
+    notes: &'a [(&'a str, String)],
 }
 
-impl Png {
+impl Png<'_> {
     /// Labels compress well and are few: it is worth the time.
     fn grey(width: u32, height: u32, depth: BitDepth) -> Self {
-        Self { width, height, color: ColorType::Grayscale, depth, compression: Compression::Balanced }
+        Self {
+            width,
+            height,
+            color: ColorType::Grayscale,
+            depth,
+            compression: Compression::Balanced,
+            notes: &[],
+        }
     }
 
     fn write(&self, palette: &[u8], bytes: &[u8]) -> Result<Vec<u8>> {
@@ -137,7 +156,11 @@ impl Png {
         if self.color == ColorType::Indexed {
             encoder.set_palette(palette);
         }
-        let written = encoder.write_header().and_then(|mut writer| {
+        let noted = self
+            .notes
+            .iter()
+            .try_for_each(|(name, text)| encoder.add_text_chunk((*name).to_owned(), text.clone()));
+        let written = noted.and_then(|()| encoder.write_header()).and_then(|mut writer| {
             writer.write_image_data(bytes)?;
             writer.finish()
         });

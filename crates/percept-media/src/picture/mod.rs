@@ -29,6 +29,7 @@ use percept_core::Result;
 use percept_core::segment::{Image, Orientation};
 
 pub use crate::source::Source as PictureSource;
+pub(crate) use encode::encode_noted_grey16_png;
 pub use encode::{
     PictureFormat, encode_grey_png, encode_grey16_png, encode_index_png, encode_jpeg, encode_mask_png,
     encode_png,

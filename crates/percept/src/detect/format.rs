@@ -2,6 +2,8 @@
 
 use percept_flow::{self as flow, FormatKind, Naming};
 
+use crate::output::ResultFormat;
+
 /// A form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -23,13 +25,12 @@ pub enum Format {
     Crops,
 }
 
-impl Format {
-    /// All.
-    pub const ALL: [Self; 8] =
-        [Self::Json, Self::Png, Self::Coco, Self::Yolo, Self::Voc, Self::LabelMe, Self::Csv, Self::Crops];
+impl ResultFormat for Format {
+    const ALL: &'static [Self] =
+        &[Self::Json, Self::Png, Self::Coco, Self::Yolo, Self::Voc, Self::LabelMe, Self::Csv, Self::Crops];
+    const JSON: Self = Self::Json;
 
-    /// How it is called on the command line.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Png => "png",
@@ -42,14 +43,8 @@ impl Format {
         }
     }
 
-    /// The format that is called so.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    /// What a file of this extension is, where nothing else is said.
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        match extension.to_ascii_lowercase().as_str() {
+    fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
             "json" => Some(Self::Json),
             "png" => Some(Self::Png),
             "txt" => Some(Self::Yolo),
@@ -59,9 +54,9 @@ impl Format {
         }
     }
 
-    /// How its files are called, and what they are. Labels that trainers look for stand under the picture's own
-    /// name, all else says what it is.
-    pub fn file(self) -> flow::Format {
+    // Labels that trainers look for stand under the picture's own
+    // name, all else says what it is.
+    fn file(self) -> flow::Format {
         let task = Naming::StemTask("detect");
         let (extension, kind, naming) = match self {
             Self::Json => ("json", FormatKind::Text, task),

@@ -3,14 +3,10 @@
 mod format;
 mod output;
 
-use std::sync::Arc;
-
 use percept_backbone::checkpoint::ClassFilter;
 use percept_core::{Detect, Model, Result, Runtime};
 use percept_detect::{Chosen, Tiled};
-use percept_flow::InputSource;
 use percept_hub::Hub;
-use percept_media::picture::{PictureInfo, PictureLimits};
 
 pub use format::Format;
 pub use output::Answers;
@@ -22,7 +18,6 @@ pub use percept_detect::format::DetectRecord;
 pub use percept_detect::{Merge, View};
 
 use crate::load::{Loaded, load as load_model};
-use crate::picture;
 
 /// The task, for [`crate::Envelope::new`] and [`crate::flow::run`].
 pub type Task = Detect;
@@ -61,17 +56,4 @@ pub fn load(
         None => loaded.model,
     };
     Ok(Loaded { model: Box::new(Chosen(model)), ..loaded })
-}
-
-/// Reads a picture.
-///
-/// # Errors
-/// As [`picture::read`].
-pub fn read(
-    source: &InputSource,
-    options: &Arc<DetectOptions>,
-    limits: PictureLimits,
-) -> Result<(DetectInput, PictureInfo)> {
-    let (image, info) = picture::read(source, limits)?;
-    Ok((DetectInput { image, options: options.clone() }, info))
 }

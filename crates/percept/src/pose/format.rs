@@ -2,6 +2,8 @@
 
 use percept_flow::{self as flow, FormatKind, Naming};
 
+use crate::output::ResultFormat;
+
 /// A form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -17,12 +19,11 @@ pub enum Format {
     OpenPose,
 }
 
-impl Format {
-    /// All.
-    pub const ALL: [Self; 5] = [Self::Json, Self::Png, Self::Coco, Self::Csv, Self::OpenPose];
+impl ResultFormat for Format {
+    const ALL: &'static [Self] = &[Self::Json, Self::Png, Self::Coco, Self::Csv, Self::OpenPose];
+    const JSON: Self = Self::Json;
 
-    /// How it is called on the command line.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Png => "png",
@@ -32,14 +33,8 @@ impl Format {
         }
     }
 
-    /// The format that is called so.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    /// What a file of this extension is, where nothing else is said.
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        match extension.to_ascii_lowercase().as_str() {
+    fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
             "json" => Some(Self::Json),
             "png" => Some(Self::Png),
             "csv" => Some(Self::Csv),
@@ -47,8 +42,7 @@ impl Format {
         }
     }
 
-    /// How its files are called, and what they are.
-    pub fn file(self) -> flow::Format {
+    fn file(self) -> flow::Format {
         let (extension, kind) = match self {
             Self::Json => ("json", FormatKind::Text),
             Self::Png => ("png", FormatKind::Binary),

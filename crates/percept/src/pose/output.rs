@@ -8,7 +8,7 @@ use percept_media::picture;
 use percept_pose::format::{CSV_HEADER, csv, openpose, push_coco};
 
 use super::Format;
-use crate::output::json;
+use crate::output::{Rendered, json};
 
 /// One picture's poses on their way to files.
 pub struct Answers<'a> {
@@ -27,17 +27,17 @@ impl<'a> Answers<'a> {
     ///
     /// # Errors
     /// [`Error::Argument`]: the format cannot hold the result.
-    pub fn render(&self, format: Format) -> Result<Vec<u8>> {
-        match format {
-            Format::Json => Err(Error::argument("this format is settled elsewhere")),
-            Format::Png => picture::encode_png(&skeletons(self.image, self.poses)),
+    pub fn render(&self, format: Format) -> Result<Rendered> {
+        Ok(Rendered::File(match format {
+            Format::Json => return Err(Error::argument("this format is settled elsewhere")),
+            Format::Png => picture::encode_png(&skeletons(self.image, self.poses))?,
             Format::Coco => {
                 let mut coco = Coco::default();
                 push_coco(&mut coco, self.file_name, self.poses);
-                json(&coco)
+                json(&coco)?
             }
-            Format::Csv => Ok(format!("{CSV_HEADER}{}", csv(self.file_name, self.poses)).into_bytes()),
-            Format::OpenPose => json(&openpose(self.poses)?),
-        }
+            Format::Csv => format!("{CSV_HEADER}{}", csv(self.file_name, self.poses)).into_bytes(),
+            Format::OpenPose => json(&openpose(self.poses)?)?,
+        }))
     }
 }

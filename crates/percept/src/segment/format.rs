@@ -3,6 +3,8 @@
 use percept_core::segment::SegmentRequest;
 use percept_flow::{self as flow, FormatKind, Naming};
 
+use crate::output::ResultFormat;
+
 /// A form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -31,8 +33,24 @@ pub enum Format {
 }
 
 impl Format {
-    /// All.
-    pub const ALL: [Self; 11] = [
+    /// `png` as what it means for this request.
+    pub fn settled(self, request: &SegmentRequest, classes: &[String]) -> Self {
+        let one = !classes.is_empty()
+            || match request {
+                SegmentRequest::Objects { objects, .. } => objects.len() == 1,
+                SegmentRequest::Text(texts) => texts.len() == 1,
+                SegmentRequest::Whole(_) | SegmentRequest::Everything(_) => false,
+            };
+        match self {
+            Self::Png if one => Self::Mask,
+            Self::Png => Self::Index,
+            other => other,
+        }
+    }
+}
+
+impl ResultFormat for Format {
+    const ALL: &'static [Self] = &[
         Self::Json,
         Self::Png,
         Self::Mask,
@@ -45,9 +63,9 @@ impl Format {
         Self::Yolo,
         Self::LabelMe,
     ];
+    const JSON: Self = Self::Json;
 
-    /// How it is called on the command line.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Png => "png",
@@ -63,14 +81,8 @@ impl Format {
         }
     }
 
-    /// The format that is called so.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    /// What a file of this extension is, where nothing else is said.
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        match extension.to_ascii_lowercase().as_str() {
+    fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
             "json" => Some(Self::Json),
             "png" => Some(Self::Png),
             "txt" => Some(Self::Yolo),
@@ -78,24 +90,9 @@ impl Format {
         }
     }
 
-    /// `png` as what it means for this request.
-    pub fn settled(self, request: &SegmentRequest, classes: &[String]) -> Self {
-        let one = !classes.is_empty()
-            || match request {
-                SegmentRequest::Objects { objects, .. } => objects.len() == 1,
-                SegmentRequest::Text(texts) => texts.len() == 1,
-                SegmentRequest::Whole(_) | SegmentRequest::Everything(_) => false,
-            };
-        match self {
-            Self::Png if one => Self::Mask,
-            Self::Png => Self::Index,
-            other => other,
-        }
-    }
-
-    /// How its files are called, and what they are. Labels that trainers look for stand under the picture's own
-    /// name, all else says what it is.
-    pub fn file(self) -> flow::Format {
+    // Labels that trainers look for stand under the picture's own
+    // name, all else says what it is.
+    fn file(self) -> flow::Format {
         let task = Naming::StemTask("segment");
         let (extension, kind, naming) = match self {
             Self::Json => ("json", FormatKind::Text, task),
@@ -121,7 +118,7 @@ mod tests {
 
     #[test]
     fn formats_have_one_name_and_one_place_each() {
-        for (at, format) in Format::ALL.into_iter().enumerate() {
+        for (at, format) in Format::ALL.iter().copied().enumerate() {
             assert_eq!(Format::named(format.name()), Some(format));
             let file = format.file();
             assert!(Format::ALL[..at].iter().all(|other| {

@@ -4,13 +4,9 @@ mod format;
 mod output;
 mod prompts;
 
-use std::sync::Arc;
-
 pub use percept_core::coco::Rle;
 use percept_core::{Model, Result, Runtime, Segment};
-use percept_flow::InputSource;
 use percept_hub::Hub;
-use percept_media::picture::{PictureInfo, PictureLimits};
 pub use percept_segment::format::Standing;
 use percept_segment::{Refined, Tiled};
 
@@ -25,7 +21,6 @@ pub use percept_media::draw::Background;
 pub use prompts::{mask_prompt, objects};
 
 use crate::load::{Loaded, load as load_model};
-use crate::picture;
 
 /// The task, for [`crate::Envelope::new`] and [`crate::flow::run`].
 pub type Task = Segment;
@@ -67,14 +62,4 @@ pub(crate) fn usual(request: &SegmentRequest) -> Option<&'static str> {
         SegmentRequest::Objects { .. } | SegmentRequest::Everything(_) => Some(PROMPTED),
         SegmentRequest::Text(_) => Some(TEXT),
     }
-}
-
-/// Reads a picture.
-pub fn read(
-    source: &InputSource,
-    options: &Arc<SegmentOptions>,
-    limits: PictureLimits,
-) -> Result<(SegmentInput, PictureInfo)> {
-    let (image, info) = picture::read(source, limits)?;
-    Ok((SegmentInput { image, options: options.clone() }, info))
 }

@@ -10,7 +10,7 @@ use percept::segment::{
     self, Candidates, ObjectPrompt, PointLabel, PointPrompt, SegmentInput, SegmentOptions, SegmentRequest,
     WholeKind,
 };
-use percept::{Error, Result, Runtime};
+use percept::{Error, Result, Runtime, picture};
 use serde_json::{Value, json};
 
 use super::{milliseconds, repeat, round};
@@ -24,7 +24,8 @@ pub(super) fn run(hub: &Hub, arguments: &BenchArguments, runtime: &Runtime) -> R
     let Some(path) = &arguments.input else { return Err(Error::argument("no picture is given")) };
     let source = InputSource::Path(path.clone());
     let read = |options: &Arc<SegmentOptions>| {
-        segment::read(&source, options, PictureLimits::default()).map(|(input, _)| input)
+        picture::read(&source, PictureLimits::default())
+            .map(|(image, _)| SegmentInput { image, options: options.clone() })
     };
     let asked = |request| Arc::new(SegmentOptions { request, ..SegmentOptions::default() });
     let mut options = asked(whole);
