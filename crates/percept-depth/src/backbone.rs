@@ -10,7 +10,7 @@ pub(crate) struct Backbone {
     vit: Vit,
     /// 0 is the embedding, 1 what the first layer gives.
     stages: Vec<usize>,
-    /// Whether states pass the last norm (`apply_layernorm`).
+    /// Whether states pass the last norm (`apply_layernorm` of a DINOv2).
     normalised: bool,
     /// Channels of a token.
     pub(crate) dim: usize,
@@ -30,10 +30,11 @@ impl Backbone {
     /// Reads a `backbone_config`.
     pub(crate) fn load(weights: &Weights, config: &Value) -> Result<Self, WeightsError> {
         let kind = config["model_type"].as_str().unwrap_or_default();
-        if kind != "dinov2" {
-            return Err(wrong(format!(
-                "`backbone_config.model_type` is `{kind}`, which is not supported here"
-            )));
+        if !["dinov2", "beit"].contains(&kind) {
+            return Err(wrong(format!("`backbone_config.model_type` is `{kind}`, not dinov2 or beit")));
+        }
+        if config["add_fpn"] == Value::Bool(true) {
+            return Err(wrong("`backbone_config.add_fpn` is true, which is not supported"));
         }
         if config["reshape_hidden_states"] == Value::Bool(true) {
             // The readout token would be gone.
@@ -43,7 +44,7 @@ impl Backbone {
         Ok(Self {
             vit: Vit::load(weights, &shape, &names)?,
             stages: out_stages(config, shape.depth)?,
-            normalised: config["apply_layernorm"].as_bool().unwrap_or(true),
+            normalised: kind == "dinov2" && config["apply_layernorm"].as_bool().unwrap_or(true),
             dim: shape.dim,
             patch: shape.patch,
         })

@@ -6,6 +6,7 @@
 
 mod backbone;
 mod depth_anything;
+mod dpt;
 mod estimator;
 #[cfg(test)]
 mod fixture;
@@ -17,8 +18,15 @@ use percept_core::{Arch, Depth};
 use estimator::Estimator;
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Depth>] = &[Arch {
-    name: "depth-anything",
-    identifiers: &["DepthAnythingForDepthEstimation", "depth_anything"],
-    load: Estimator::<depth_anything::Network>::load,
-}];
+pub const ARCHS: &[Arch<Depth>] = &[
+    Arch {
+        name: "depth-anything",
+        identifiers: &["DepthAnythingForDepthEstimation", "depth_anything"],
+        load: Estimator::<depth_anything::Network>::load,
+    },
+    Arch {
+        name: "dpt",
+        identifiers: &["DPTForDepthEstimation", "dpt"],
+        load: Estimator::<dpt::Network>::load,
+    },
+];

@@ -51,7 +51,6 @@ pub(crate) enum Scale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Growth {
     /// Twice its own; the next map is brought to that (DPT).
-    #[cfg_attr(not(test), expect(dead_code, reason = "DPT"))]
     Twice,
     /// That of the next map; the last to twice its own (Depth Anything).
     ToNext,
