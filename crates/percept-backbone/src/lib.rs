@@ -9,6 +9,7 @@ mod activation;
 mod attention;
 mod batch_norm;
 pub mod bert;
+pub mod bit;
 mod block;
 pub mod checkpoint;
 pub mod clip_text;

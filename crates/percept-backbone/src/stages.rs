@@ -1,4 +1,4 @@
-//! Which maps of a convolutional backbone its `config.json` wants.
+//! Which maps of a backbone its `config.json` wants.
 
 use serde_json::Value;
 
@@ -6,8 +6,11 @@ use crate::checkpoint::wrong;
 use crate::weights::WeightsError;
 
 /// The maps that come out, of a stem (0) and `count` stages (from 1): `out_features` or `out_indices`; the last stage
-/// where there are neither.
-pub(crate) fn out_stages(config: &Value, count: usize) -> Result<Vec<usize>, WeightsError> {
+/// where there are neither. Of a Transformer a stage is a layer.
+///
+/// # Errors
+/// [`WeightsError::Format`]: they are not some of the stages, in their order.
+pub fn out_stages(config: &Value, count: usize) -> Result<Vec<usize>, WeightsError> {
     let index = |name: &Value| match name.as_str()? {
         "stem" => Some(0),
         name => name.strip_prefix("stage")?.parse().ok(),

@@ -17,6 +17,8 @@ pub use class_names::ClassNames;
 pub(crate) use settings::above_zero;
 pub use settings::{activation, count, counts, positive, wrong};
 
+pub use crate::stages::out_stages;
+
 /// Where a model runs, and in which precision: f32 where none is asked for.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ pub struct VitConfig {
     pub activation: Activation,
     /// Of the norms.
     pub eps: f64,
+    /// Channels of an image; others than 3 where the images are a network's maps.
+    pub channels: usize,
     /// Side of a patch, in pixels.
     pub patch: usize,
     /// Zero pixels around the image.
@@ -45,6 +47,8 @@ pub struct VitConfig {
     pub windows: Option<Windows>,
     /// Whether attention knows relative positions (SAM).
     pub relative_positions: bool,
+    /// Whether attention has a bias by relative position (BEiT).
+    pub relative_bias: bool,
     /// Of the MLPs (ViTPose++); all are wanted unless the caller says otherwise.
     pub experts: Option<Experts>,
 }
@@ -71,10 +75,12 @@ pub enum ClassToken {
     PositionOnly,
 }
 
-/// The cubic filter for positions at another size; both are `torch.nn.functional.interpolate`'s with
+/// The filter for positions at another size; all are `torch.nn.functional.interpolate`'s with
 /// `align_corners=False`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resampling {
+    /// Two taps, at any ratio.
+    Bilinear,
     /// Four taps with `a = -0.75`, at any ratio.
     Bicubic,
     /// `a = -0.5` and, where the grid shrinks, as wide as the ratio (`antialias=True`).
@@ -88,7 +94,7 @@ pub enum FinalNorm {
     Tokens,
     /// Only to what a head picks from them: tokens are left as the last layer gives them (CLIP).
     Pooled,
-    /// To nothing: there is none (SAM).
+    /// To nothing: there is none (SAM, BEiT as a backbone). Such a network may do without positions of its own.
     Absent,
 }
 
@@ -142,6 +148,9 @@ impl VitConfig {
                 Some(Experts { count, features, wanted: (0..count).collect() })
             }
         };
+        // With an initial value of 0 the layers of a BEiT have no scales.
+        let unscaled =
+            kind == "beit" && config["layer_scale_init_value"].as_f64().is_some_and(|value| value <= 0.0);
         let config = Self {
             dim,
             depth: number("num_hidden_layers", base.config.depth)?,
@@ -164,10 +173,21 @@ impl VitConfig {
                 "sam_vision_model" => config["use_rel_pos"].as_bool().unwrap_or(true),
                 _ => false,
             },
+            relative_bias: match kind {
+                "beit" => relative_bias(config)?,
+                _ => false,
+            },
             experts,
             ..base.config
         };
-        Ok((config, if gated { names.gated() } else { names }))
+        Ok((
+            config,
+            match (gated, unscaled) {
+                (true, _) => names.gated(),
+                (_, true) => names.unscaled(),
+                _ => names,
+            },
+        ))
     }
 }
 
@@ -186,6 +206,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         hidden: 3072,
         activation: Activation::GeluErf,
         eps: 1e-12,
+        channels: 3,
         patch: 16,
         padding: 0,
         image: [224; 2],
@@ -197,6 +218,7 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         final_norm: FinalNorm::Tokens,
         windows: None,
         relative_positions: false,
+        relative_bias: false,
         experts: None,
     };
     let plain = |config: VitConfig| Base { dim: config.dim, hidden_is_ratio: false, config };
@@ -204,6 +226,11 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
     Some(match kind {
         "vit" => (VitNames::VIT, plain(vit)),
         "deit" => (VitNames::VIT, plain(VitConfig { distilled: true, ..vit })),
+        "dpt" => {
+            let resampling = Resampling::Bilinear;
+            (VitNames::VIT, plain(VitConfig { image: [384; 2], resampling, ..vit }))
+        }
+        "beit" => (VitNames::BEIT, plain(VitConfig { final_norm: FinalNorm::Absent, ..vit })),
         "dinov2" => (VitNames::DINOV2, ratio(VitConfig { eps: 1e-6, patch: 14, ..vit })),
         "dinov2_with_registers" => {
             let resampling = Resampling::BicubicAntialiased;
@@ -243,6 +270,14 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
         }
         _ => return None,
     })
+}
+
+/// Whether the layers of a BEiT have a bias by relative position, each its own.
+fn relative_bias(config: &Value) -> Result<bool, WeightsError> {
+    if config["use_shared_relative_position_bias"].as_bool().unwrap_or(false) {
+        return Err(wrong("`use_shared_relative_position_bias` is true, which is not supported".into()));
+    }
+    Ok(config["use_relative_position_bias"].as_bool().unwrap_or(false))
 }
 
 /// The windows of an architecture that has them by `default`.

@@ -2,7 +2,7 @@
 //! 2010.11929): an image is cut into patches, each becomes a token, and pre-norm layers mix them.
 //!
 //! One [`Vit`] serves ViT, DeiT, DINOv2 (with and without registers), the image encoders of CLIP,
-//! SigLIP, BLIP and SAM, and the backbones of ViTPose, Depth Anything, EoMT, YOLOS and RF-DETR. What differs is
+//! SigLIP, BLIP and SAM, BEiT, and the backbones of ViTPose, DPT, Depth Anything, EoMT, YOLOS and RF-DETR. What differs is
 //! data: numbers in [`VitConfig`], the names of tensors in [`VitNames`]; [`VitConfig::of`] reads both
 //! from a `config.json`. Numbers are those of transformers 5.23.0.
 
@@ -12,6 +12,7 @@ mod neck;
 mod network;
 mod patch;
 mod positions;
+mod relative_bias;
 
 pub use config::{ClassToken, FinalNorm, Resampling, VitConfig, Windows};
 pub use names::{Split, VitNames};

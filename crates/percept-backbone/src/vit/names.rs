@@ -87,6 +87,10 @@ impl VitNames {
         ..Self::VIT
     };
 
+    /// `BeitBackbone`: ViT's own, with scales.
+    pub const BEIT: Self =
+        Self { block: BlockNames { scales: Some(("lambda_1", "lambda_2")), ..Self::VIT.block }, ..Self::VIT };
+
     /// `EomtForUniversalSegmentation`: DINOv2's layers under other names.
     pub const EOMT: Self = Self {
         positions: "embeddings.position_embeddings.weight",
@@ -161,6 +165,11 @@ impl VitNames {
         let block =
             BlockNames { up: "mlp.up", down: "mlp.weights_out", gate: Some("mlp.gate"), ..self.block };
         Self { block, splits: &[Split { whole: "mlp.weights_in", parts: &["mlp.gate", "mlp.up"] }], ..self }
+    }
+
+    /// The same layers without scales.
+    pub(super) fn unscaled(self) -> Self {
+        Self { block: BlockNames { scales: None, ..self.block }, ..self }
     }
 
     /// The same weights with all matrices apart.

@@ -6,6 +6,7 @@ use super::config::{ClassToken, FinalNorm, VitConfig, Windows};
 use super::names::VitNames;
 use super::patch::Patches;
 use super::positions::Positions;
+use super::relative_bias::RelativeBias;
 use crate::Result;
 use crate::block::{Block, BlockShape};
 use crate::norm::LayerNorm;
@@ -26,6 +27,8 @@ pub struct Vit {
     trailing: Option<Tensor>,
     norm_before: Option<LayerNorm>,
     blocks: Vec<Block>,
+    /// Of each layer, where layers have some.
+    biases: Vec<RelativeBias>,
     norm_after: Option<LayerNorm>,
     final_norm: FinalNorm,
     windows: Option<Windows>,
@@ -38,7 +41,8 @@ impl Vit {
     pub fn load(weights: &Weights, config: &VitConfig, names: &VitNames) -> Result<Self, WeightsError> {
         let weights = &names.apart(weights);
         let &VitConfig { dim, heads, hidden, activation, eps, .. } = config;
-        let patches = Patches::load(&weights.at(names.patches), dim, config.patch, config.padding)?;
+        let patches =
+            Patches::load(&weights.at(names.patches), [dim, config.channels], config.patch, config.padding)?;
         let grid = patches.grid(config.image);
         let Tokens { prefix, trailing, positions } = load_tokens(weights, config, names, grid[0] * grid[1])?;
         let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
@@ -56,6 +60,11 @@ impl Vit {
                 Ok(block.with_relative_positions(RelativePositions::load(&weights, map, dim / heads)?))
             })
             .collect::<Result<Vec<_>, WeightsError>>()?;
+        let biases = (0..if config.relative_bias { config.depth } else { 0 }).map(|layer| {
+            let attention = layers.at(layer.to_string()).at(names.block.attention);
+            RelativeBias::load(&attention.at(RelativeBias::NAME), grid, heads)
+        });
+        let biases = biases.collect::<Result<_, _>>()?;
         Ok(Self {
             patches,
             positions: Positions::new(positions, grid, config.resampling),
@@ -63,6 +72,7 @@ impl Vit {
             trailing,
             norm_before: names.norm_before.map(norm).transpose()?,
             blocks,
+            biases,
             norm_after: match config.final_norm {
                 FinalNorm::Absent => None,
                 FinalNorm::Tokens | FinalNorm::Pooled => Some(norm(names.norm_after)?),
@@ -95,8 +105,8 @@ impl Vit {
         let Some(blocks) = self.blocks.get(..layers) else {
             candle_core::bail!("the states behind {layers} of {} layers", self.blocks.len());
         };
-        if self.on_map {
-            candle_core::bail!("layers on a map have no experts");
+        if self.on_map || !self.biases.is_empty() {
+            candle_core::bail!("layers that know where tokens stand have no experts");
         }
         let mut x = self.embed(pixel_values)?;
         for block in blocks {
@@ -108,6 +118,9 @@ impl Vit {
     /// One layer, of all tokens of images whose patches form a `grid`: `[batch, tokens, dim]` to the same.
     pub fn layer(&self, layer: usize, x: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
         let block = &self.blocks[layer];
+        if let Some(bias) = self.biases.get(layer) {
+            return block.forward_biased(x, &bias.at(grid)?);
+        }
         if !self.on_map {
             return block.forward(x);
         }

@@ -6,33 +6,31 @@ use crate::linear::Linear;
 use crate::weights::{Weights, WeightsError};
 use crate::{Result, ToContiguous};
 
-/// Channels of an image.
-const CHANNELS: usize = 3;
-
 /// A convolution whose kernel is as large as its stride: a matrix product over the pixels of each
 /// patch.
 #[derive(Debug)]
 pub(super) struct Patches {
     pixels: Linear,
+    channels: usize,
     patch: usize,
     padding: usize,
 }
 
 impl Patches {
-    /// Loads PyTorch's `weight` `[dim, 3, patch, patch]` and, where it is there, `bias` `[dim]`.
+    /// Loads PyTorch's `weight` `[dim, channels, patch, patch]` and, where it is there, `bias` `[dim]`.
     pub(super) fn load(
         weights: &Weights,
-        dim: usize,
+        [dim, channels]: [usize; 2],
         patch: usize,
         padding: usize,
     ) -> Result<Self, WeightsError> {
-        let weight = weights.get("weight", &[dim, CHANNELS, patch, patch])?;
+        let weight = weights.get("weight", &[dim, channels, patch, patch])?;
         let bias = if weights.has("bias") { Some(weights.get("bias", &[dim])?) } else { None };
         let pixels = weight
-            .reshape((dim, CHANNELS * patch * patch))
+            .reshape((dim, channels * patch * patch))
             .and_then(|weight| Linear::new(&weight, bias, weights.precision()))
             .map_err(WeightsError::Engine)?;
-        Ok(Self { pixels, patch, padding })
+        Ok(Self { pixels, channels, patch, padding })
     }
 
     /// Rows and columns of patches in an image of that height and width. Pixels at the lower and
@@ -41,7 +39,7 @@ impl Patches {
         image.map(|side| (side + 2 * self.padding) / self.patch)
     }
 
-    /// `[batch, 3, height, width]` to `[batch, patches, dim]`, row by row, plus `positions`
+    /// `[batch, channels, height, width]` to `[batch, patches, dim]`, row by row, plus `positions`
     /// `[patches, dim]`.
     pub(super) fn forward(&self, image: &Tensor, positions: &Tensor) -> Result<Tensor> {
         let rows = self.unfold(image)?;
@@ -50,11 +48,11 @@ impl Patches {
         self.pixels.forward_onto(&rows, &positions)
     }
 
-    /// `[batch, patches, 3 * patch * patch]`: the pixels of each patch, channel by channel.
+    /// `[batch, patches, channels * patch * patch]`: the pixels of each patch, channel by channel.
     fn unfold(&self, image: &Tensor) -> Result<Tensor> {
         let (batch, channels, height, width) = image.dims4()?;
-        if channels != CHANNELS {
-            candle_core::bail!("an image of {CHANNELS} channels is wanted, not of {channels}");
+        if channels != self.channels {
+            candle_core::bail!("an image of {} channels is wanted, not of {channels}", self.channels);
         }
         let [rows, columns] = self.grid([height, width]);
         if rows * columns == 0 {

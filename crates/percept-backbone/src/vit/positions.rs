@@ -67,6 +67,14 @@ impl Positions {
 fn taps(from: usize, to: usize, resampling: Resampling) -> Vec<Vec<(usize, f32)>> {
     let ratio = from as f32 / to as f32;
     let of = |place: usize| match resampling {
+        Resampling::Bilinear => {
+            // A place before the first centre is the first.
+            let centre = (ratio * (place as f32 + 0.5) - 0.5).max(0.0);
+            let first = (centre as usize).min(from - 1);
+            let second = (first + 1).min(from - 1);
+            let part = centre - first as f32;
+            vec![(first, 1.0 - part), (second, part)]
+        }
         Resampling::Bicubic => {
             let centre = ratio * (place as f32 + 0.5) - 0.5;
             let floor = centre.floor();
