@@ -39,6 +39,7 @@ fn main() -> process::ExitCode {
 fn dispatch(command: Command) -> percept::Result<ExitCode> {
     match command {
         Command::Detect(arguments) => commands::detect::run(&arguments),
+        Command::Caption(arguments) => commands::caption::run(*arguments),
         Command::Depth(arguments) => commands::depth::run(&arguments),
         Command::Pose(arguments) => commands::pose::run(&arguments),
         Command::Segment(arguments) => commands::segment::run(&arguments),

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+pub mod caption;
 mod collect;
 pub mod depth;
 pub mod detect;

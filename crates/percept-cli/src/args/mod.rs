@@ -1,5 +1,6 @@
 //! What may be typed. What it means is settled in `commands`.
 
+mod caption;
 mod depth;
 mod detect;
 mod eval;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+pub(crate) use caption::{CaptionArguments, TaskChoice as CaptionTaskChoice};
 pub(crate) use depth::DepthArguments;
 pub(crate) use detect::{DetectArguments, MergeChoice};
 pub(crate) use eval::{EvalArguments, EvalFiles, EvalTask, NormalizerChoice};
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Segment(Box<SegmentArguments>),
     /// Image to boxes.
     Detect(Box<DetectArguments>),
+    /// Image to text.
+    Caption(Box<CaptionArguments>),
     /// Image to depth.
     Depth(Box<DepthArguments>),
     /// Image to keypoints.
@@ -78,6 +82,9 @@ pub(crate) enum WorkerTask {
     /// Image to boxes.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Detect(Box<DetectArguments>),
+    /// Image to text.
+    #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
+    Caption(Box<CaptionArguments>),
     /// Image to depth.
     #[command(mut_arg("inputs", |inputs| inputs.hide(true)))]
     Depth(Box<DepthArguments>),

@@ -1,6 +1,7 @@
 //! A file a command.
 
 pub(crate) mod bench;
+pub(crate) mod caption;
 pub(crate) mod completions;
 pub(crate) mod depth;
 pub(crate) mod detect;

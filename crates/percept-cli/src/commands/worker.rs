@@ -23,6 +23,7 @@ use crate::report;
 pub(crate) fn run(task: &WorkerTask) -> Result<ExitCode> {
     match task {
         WorkerTask::Detect(arguments) => super::detect::serve(arguments),
+        WorkerTask::Caption(arguments) => super::caption::serve(arguments),
         WorkerTask::Depth(arguments) => super::depth::serve(arguments),
         WorkerTask::Pose(arguments) => super::pose::serve(arguments),
         WorkerTask::Run(arguments) => super::run::serve(arguments),

@@ -25,8 +25,8 @@ pub(crate) struct Network {
 
 #[derive(Debug)]
 enum Encoder {
-    Sam(SamEncoder),
-    Sam2(Sam2Encoder),
+    Sam(Box<SamEncoder>),
+    Sam2(Box<Sam2Encoder>),
 }
 
 /// The candidates of a batch of prompts.
@@ -52,10 +52,12 @@ impl Network {
         let prompts = PromptEncoder::load(weights, &prompt_shape)?;
         let decoder = MaskDecoder::load(&weights.at("mask_decoder"), &decoder_shape)?;
         let encoder = match family {
-            Family::Sam => {
-                Encoder::Sam(SamEncoder::load(&weights.at("vision_encoder"), vision, decoder_shape.dim)?)
-            }
-            Family::Sam2 => Encoder::Sam2(Sam2Encoder::load(weights, vision, decoder_shape.dim)?),
+            Family::Sam => Encoder::Sam(Box::new(SamEncoder::load(
+                &weights.at("vision_encoder"),
+                vision,
+                decoder_shape.dim,
+            )?)),
+            Family::Sam2 => Encoder::Sam2(Box::new(Sam2Encoder::load(weights, vision, decoder_shape.dim)?)),
         };
         let (canvas, device) = (prompt_shape.canvas, weights.device().clone());
         Ok(Self { encoder, prompts, decoder, canvas, family, device })
