@@ -80,9 +80,9 @@ impl Generation {
         }
     }
 
-    /// Reads `generation_config.json`, where it is silent with the tokens of `config`, which is that of the model or of
-    /// its decoder.
-    pub(crate) fn open(local: &LocalModel, config: &Value) -> Result<Self> {
+    /// Reads `generation_config.json` or, where there is none, the tokens in `config`, which is that of the model or of its
+    /// decoder. `tokens` are the start, the end and what fills up, where neither states them.
+    pub(crate) fn open(local: &LocalModel, config: &Value, tokens: [u32; 3]) -> Result<Self> {
         let stated = match local.find("generation_config.json") {
             None => config.clone(),
             Some(path) => {
@@ -90,20 +90,19 @@ impl Generation {
                 serde_json::from_slice(&bytes).map_err(|error| Error::input(path, error))?
             }
         };
-        Self::of(&stated, config).map_err(|error| error.of(&local.id))
+        Self::of(&stated, config, tokens).map_err(|error| error.of(&local.id))
     }
 
-    fn of(stated: &Value, config: &Value) -> Result<Self, WeightsError> {
+    fn of(stated: &Value, config: &Value, [start, end, pad]: [u32; 3]) -> Result<Self, WeightsError> {
         let number = |name: &str, default: f32| stated[name].as_f64().map_or(default, |number| number as f32);
         let from = |name: &str| match &stated[name] {
             Value::Null => &config[name],
             value => value,
         };
-        let end = token("eos_token_id", from("eos_token_id"))?
-            .ok_or_else(|| wrong("there is no `eos_token_id`, so texts have no end"))?;
+        let end = token("eos_token_id", from("eos_token_id"))?.unwrap_or(end);
         let bos = token("bos_token_id", from("bos_token_id"))?;
-        let start = token("decoder_start_token_id", from("decoder_start_token_id"))?.or(bos).unwrap_or(end);
-        let pad = token("pad_token_id", from("pad_token_id"))?.unwrap_or(end);
+        let start = token("decoder_start_token_id", from("decoder_start_token_id"))?.or(bos).unwrap_or(start);
+        let pad = token("pad_token_id", from("pad_token_id"))?.unwrap_or(pad);
         for (name, plain) in
             [("num_beam_groups", 1.0), ("diversity_penalty", 0.0), ("encoder_repetition_penalty", 1.0)]
         {

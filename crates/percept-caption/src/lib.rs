@@ -4,6 +4,7 @@
 //! (`decoder`), and are searched as `generation` reads it from a checkpoint.
 #![forbid(unsafe_code)]
 
+mod bert;
 mod blip;
 #[allow(dead_code, reason = "used by architectures to come")]
 mod captioner;
@@ -11,6 +12,7 @@ mod captioner;
 mod decoder;
 #[allow(dead_code, reason = "used by architectures to come")]
 mod generation;
+mod git;
 #[cfg(test)]
 mod testing;
 #[allow(dead_code, reason = "used by architectures to come")]
@@ -19,5 +21,7 @@ mod tokens;
 use percept_core::{Arch, Caption};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Caption>] =
-    &[Arch { name: "blip", identifiers: &["BlipForConditionalGeneration", "blip"], load: blip::load }];
+pub const ARCHS: &[Arch<Caption>] = &[
+    Arch { name: "blip", identifiers: &["BlipForConditionalGeneration", "blip"], load: blip::load },
+    Arch { name: "git", identifiers: &["GitForCausalLM", "git"], load: git::load },
+];

@@ -2,32 +2,18 @@
 
 use percept_backbone::vit::Vit;
 use percept_backbone::{
-    AttentionNames, Block, BlockNames, Embedding, LayerNorm, Linear, Result, Tensor, Weights, WeightsError,
-    both, for_layers,
+    Block, BlockNames, Embedding, LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
 };
 use percept_core::caption::CaptionRequest;
 
 use super::config::Shape;
+use crate::bert;
 use crate::captioner::{Network, Prompt, Words, continued};
 use crate::decoder::{CacheShape, Layer, Positions, State, TextDecoder, Transform};
 
-/// A layer of BERT under the names of all its conversions, with attention to a memory.
-const LAYER: BlockNames = BlockNames {
-    attention: "attention",
-    attention_norm: "attention.output.LayerNorm",
-    cross: Some(("crossattention", "crossattention.output.LayerNorm")),
-    up: "intermediate.dense",
-    down: "output.dense",
-    gate: None,
-    mlp_norm: "output.LayerNorm",
-    scales: None,
-    matrices: AttentionNames {
-        query: "self.query",
-        key: "self.key",
-        value: "self.value",
-        output: "output.dense",
-    },
-};
+/// A layer of BERT that looks at a memory.
+const LAYER: BlockNames =
+    BlockNames { cross: Some(("crossattention", "crossattention.output.LayerNorm")), ..bert::LAYER };
 
 /// From pixels and a prompt to scores.
 pub(super) struct Blip {
