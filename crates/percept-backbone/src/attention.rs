@@ -253,10 +253,21 @@ impl Attention {
     /// Of new positions `[batch, new, dim]` with themselves and all that came before, added to
     /// `residual`; the cache grows by the new ones.
     pub fn over_past(&self, x: &Tensor, cache: &mut KeyValues, residual: &Tensor) -> Result<Tensor> {
+        self.over_past_seeing(x, cache, See::Past, residual)
+    }
+
+    /// [`Attention::over_past`] whose new positions see as `see` says.
+    pub(crate) fn over_past_seeing(
+        &self,
+        x: &Tensor,
+        cache: &mut KeyValues,
+        see: See,
+        residual: &Tensor,
+    ) -> Result<Tensor> {
         let [queries, keys, values] = self.heads.parts(&self.input.forward(x)?)?;
         cache.append(&keys, &values)?;
         let (keys, values) = cache.filled()?;
-        self.heads.mix(&queries, &keys, &values, See::Past, residual)
+        self.heads.mix(&queries, &keys, &values, see, residual)
     }
 }
 
@@ -269,12 +280,22 @@ impl CrossAttention {
         dim: usize,
         heads: usize,
     ) -> Result<Self, WeightsError> {
+        Self::load_wide(weights, names, [dim, dim], heads)
+    }
+
+    /// [`CrossAttention::load`] over a memory of another number of channels, the second of the two.
+    pub fn load_wide(
+        weights: &Weights,
+        names: AttentionNames,
+        [dim, channels]: [usize; 2],
+        heads: usize,
+    ) -> Result<Self, WeightsError> {
         let heads = Heads::load(weights, names, dim, heads)?;
         let memory = weights.for_many_rows();
         let key_value = [names.key, names.value].map(|name| memory.at(name));
         Ok(Self {
             query: Linear::load(&weights.at(names.query), dim, dim)?,
-            key_value: Linear::load_stacked(&key_value, dim, dim)?,
+            key_value: Linear::load_stacked(&key_value, channels, dim)?,
             heads,
         })
     }

@@ -62,9 +62,19 @@ pub struct Cross {
     norm: LayerNorm,
 }
 
-/// A layer that normalises before each part (pre-norm).
+/// Where the norm of a part stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Norms {
+    /// `x + part(norm(x))` (pre-norm).
+    Before,
+    /// `norm(x + part(x))` (post-norm), as BERT and BART.
+    After,
+}
+
+/// A layer that normalises before each part (pre-norm), or behind it ([`Block::normalising_after`]).
 #[derive(Clone, Debug)]
 pub struct Block {
+    norms: Norms,
     attention: Attention,
     attention_norm: LayerNorm,
     cross: Option<Cross>,
@@ -85,11 +95,36 @@ impl Block {
         shape: BlockShape,
         experts: Option<&Experts>,
     ) -> Result<Self, WeightsError> {
+        Self::load_all(weights, names, shape, (experts, shape.dim))
+    }
+
+    /// Loads a layer whose memory has `memory` channels.
+    pub fn load_decoding(
+        weights: &Weights,
+        names: BlockNames,
+        shape: BlockShape,
+        memory: usize,
+    ) -> Result<Self, WeightsError> {
+        Self::load_all(weights, names, shape, (None, memory))
+    }
+
+    fn load_all(
+        weights: &Weights,
+        names: BlockNames,
+        shape: BlockShape,
+        (experts, memory): (Option<&Experts>, usize),
+    ) -> Result<Self, WeightsError> {
+        let norms = Norms::Before;
         let BlockShape { dim, heads, hidden, activation, eps } = shape;
         let norm = |name| LayerNorm::load(&weights.at(name), dim, eps);
         let cross = match names.cross {
             Some((name, cross_norm)) => Some(Cross {
-                attention: CrossAttention::load(&weights.at(name), names.matrices, dim, heads)?,
+                attention: CrossAttention::load_wide(
+                    &weights.at(name),
+                    names.matrices,
+                    [dim, memory],
+                    heads,
+                )?,
                 norm: norm(cross_norm)?,
             }),
             None => None,
@@ -99,6 +134,7 @@ impl Block {
         if let Some(experts) = experts {
             let stand = (&weights.at(names.down), &weights.at("mlp.experts"));
             return Ok(Self {
+                norms,
                 attention,
                 attention_norm: norm(names.attention_norm)?,
                 cross,
@@ -117,12 +153,18 @@ impl Block {
             None => Mlp::new(up, down, activation),
         };
         Ok(Self {
+            norms,
             attention,
             attention_norm: norm(names.attention_norm)?,
             cross,
             mlp,
             mlp_norm: norm(names.mlp_norm)?,
         })
+    }
+
+    /// The same with the norm of each part behind its residual (post-norm).
+    pub fn normalising_after(self) -> Self {
+        Self { norms: Norms::After, ..self }
     }
 
     /// The same with relative positions for [`Block::forward_on_map`].
@@ -133,8 +175,7 @@ impl Block {
     /// As a layer of an encoder of maps `[batch, height, width, dim]`, with attention in windows of `window` tokens a
     /// side or over the whole map.
     pub fn forward_on_map(&self, x: &Tensor, window: Option<usize>) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        self.feed_forward(&self.attention.over_map(&normed, window, None, x)?)
+        self.feed_forward(&self.attend(x, |x, residual| self.attention.over_map(x, window, None, residual))?)
     }
 
     /// As a layer of an encoder: `[batch, time, dim]` to the same.
@@ -144,9 +185,8 @@ impl Block {
 
     /// [`Block::forward`] by one of the MLP's experts, as [`Mlp::forward_onto_by`] counts them.
     pub fn forward_by(&self, x: &Tensor, expert: usize) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        let x = self.attention.over_itself(&normed, See::All, x)?;
-        self.mlp.forward_onto_by(&self.mlp_norm.forward(&x)?, &x, expert)
+        let x = self.attend(x, |x, residual| self.attention.over_itself(x, See::All, residual))?;
+        self.part(&self.mlp_norm, &x, |x, residual| self.mlp.forward_onto_by(x, residual, expert))
     }
 
     /// As a layer of an encoder in which no position sees what comes after it.
@@ -155,33 +195,38 @@ impl Block {
     }
 
     fn forward_seeing(&self, see: See, x: &Tensor) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        self.feed_forward(&self.attention.over_itself(&normed, see, x)?)
+        self.feed_forward(&self.attend(x, |x, residual| self.attention.over_itself(x, see, residual))?)
     }
 
     /// [`Block::forward`] with numbers added to the scores of the attention: `[batch or 1, heads or 1, time, time]`, the
     /// last dimension the keys.
     pub fn forward_biased(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        self.feed_forward(&self.attention.over_itself_biased(&normed, bias, x)?)
+        let x = self.attend(x, |x, residual| self.attention.over_itself_biased(x, bias, residual))?;
+        self.feed_forward(&x)
     }
 
     /// As a layer of a decoder: new positions `[batch, new, dim]`, the cache of those before, and
     /// the memory, where the layer looks at one.
     pub fn step(&self, x: &Tensor, cache: &mut KeyValues, memory: Option<&KeyValues>) -> Result<Tensor> {
-        let mut x = self.over_past(x, cache)?;
+        let mut x = self.over_past(x, cache, See::Past)?;
         if let (Some(cross), Some(memory)) = (&self.cross, memory) {
-            x = cross.attention.over_memory(&cross.norm.forward(&x)?, memory, &x)?;
+            x = self.part(&cross.norm, &x, |x, residual| cross.attention.over_memory(x, memory, residual))?;
         }
         self.feed_forward(&x)
+    }
+
+    /// [`Block::step`] for a prefix, `[batch, new, dim]`, whose positions all see each other. Without a memory.
+    pub fn step_prefix(&self, x: &Tensor, cache: &mut KeyValues) -> Result<Tensor> {
+        self.feed_forward(&self.over_past(x, cache, See::All)?)
     }
 
     /// [`Block::step`] for several decodes, each with a cache and a memory of its own, that are fed a position each:
     /// `[rows of all, 1, dim]`, the rows of a decode side by side. The matrices meet all rows at once.
     pub fn step_together(&self, x: &Tensor, decodes: &mut [Decode<'_>]) -> Result<Tensor> {
-        let mut x = self.attention.over_pasts(&self.attention_norm.forward(x)?, decodes, x)?;
+        let mut x = self.attend(x, |x, residual| self.attention.over_pasts(x, decodes, residual))?;
         if let Some(cross) = &self.cross {
-            x = cross.attention.over_memories(&cross.norm.forward(&x)?, decodes, &x)?;
+            x = self
+                .part(&cross.norm, &x, |x, residual| cross.attention.over_memories(x, decodes, residual))?;
         }
         self.feed_forward(&x)
     }
@@ -200,12 +245,13 @@ impl Block {
         cache: &mut KeyValues,
         memory: &KeyValues,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let mut x = self.over_past(x, cache)?;
+        let mut x = self.over_past(x, cache, See::Past)?;
         let mut gaze = None;
         if let Some(cross) = &self.cross {
-            let normed = cross.norm.forward(&x)?;
-            gaze = Some(cross.attention.gaze(&normed, memory)?);
-            x = cross.attention.over_memory(&normed, memory, &x)?;
+            x = self.part(&cross.norm, &x, |x, residual| {
+                gaze = Some(cross.attention.gaze(x, memory)?);
+                cross.attention.over_memory(x, memory, residual)
+            })?;
         }
         Ok((self.feed_forward(&x)?, gaze))
     }
@@ -215,11 +261,28 @@ impl Block {
         self.cross.as_ref()
     }
 
-    fn over_past(&self, x: &Tensor, cache: &mut KeyValues) -> Result<Tensor> {
-        self.attention.over_past(&self.attention_norm.forward(x)?, cache, x)
+    fn over_past(&self, x: &Tensor, cache: &mut KeyValues, see: See) -> Result<Tensor> {
+        self.attend(x, |x, residual| self.attention.over_past_seeing(x, cache, see, residual))
+    }
+
+    fn attend(&self, x: &Tensor, work: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        self.part(&self.attention_norm, x, work)
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.mlp.forward_onto(&self.mlp_norm.forward(x)?, x)
+        self.part(&self.mlp_norm, x, |x, residual| self.mlp.forward_onto(x, residual))
+    }
+
+    /// A part of the layer with its norm; `work` gets what it works on and the residual that it adds.
+    fn part(
+        &self,
+        norm: &LayerNorm,
+        x: &Tensor,
+        work: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        match self.norms {
+            Norms::Before => work(&norm.forward(x)?, x),
+            Norms::After => norm.forward(&work(x, x)?),
+        }
     }
 }

@@ -122,6 +122,17 @@ impl Linear {
         Ok(Self { form: Form::Dense(layer), output })
     }
 
+    /// The same with a bias `[out]`, for an output projection that shares its matrix but has a bias of its own.
+    pub fn with_bias(self, bias: &Tensor) -> Result<Self> {
+        let form = match self.form {
+            Form::Packed(layer) => {
+                Form::Packed(PackedLayer { bias: Some(bias.to_vec1::<f32>()?.into()), ..layer })
+            }
+            Form::Dense(layer) => Form::Dense(DenseLayer { bias: Some(bias.clone()), ..layer }),
+        };
+        Ok(Self { form, ..self })
+    }
+
     /// The same with every output channel multiplied by its factor `[out]`, before a residual is added
     /// (layer scale).
     pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {

@@ -1,9 +1,27 @@
 //! Image to text: a module an architecture.
 //!
-//! [`ARCHS`] lists the architectures.
+//! [`ARCHS`] lists the architectures. All of them stand in one frame (`captioner`), say their texts with one decoder
+//! (`decoder`), and are searched as `generation` reads it from a checkpoint.
 #![forbid(unsafe_code)]
+
+mod bert;
+mod blip;
+#[allow(dead_code, reason = "used by architectures to come")]
+mod captioner;
+#[allow(dead_code, reason = "used by architectures to come")]
+mod decoder;
+#[allow(dead_code, reason = "used by architectures to come")]
+mod generation;
+mod git;
+#[cfg(test)]
+mod testing;
+#[allow(dead_code, reason = "used by architectures to come")]
+mod tokens;
 
 use percept_core::{Arch, Caption};
 
 /// The architectures of this task.
-pub const ARCHS: &[Arch<Caption>] = &[];
+pub const ARCHS: &[Arch<Caption>] = &[
+    Arch { name: "blip", identifiers: &["BlipForConditionalGeneration", "blip"], load: blip::load },
+    Arch { name: "git", identifiers: &["GitForCausalLM", "git"], load: git::load },
+];

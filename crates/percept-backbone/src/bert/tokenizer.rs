@@ -54,6 +54,11 @@ impl BertTokenizer {
         Ok(Self { tokenizer })
     }
 
+    /// The tokenizer itself, for those who want pieces back.
+    pub fn into_inner(self) -> Tokenizer {
+        self.tokenizer
+    }
+
     /// The tokens of a text.
     ///
     /// # Errors

@@ -46,6 +46,11 @@ impl ClipTokenizer {
         Ok(Self { tokenizer })
     }
 
+    /// The tokenizer itself, for those who want pieces back.
+    pub fn into_inner(self) -> Tokenizer {
+        self.tokenizer
+    }
+
     /// The tokens of a text, its start and its end among them.
     ///
     /// # Errors

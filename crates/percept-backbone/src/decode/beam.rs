@@ -1,10 +1,10 @@
 //! Beam search with the semantics of Hugging Face transformers 5 (`generation/utils.py`,
-//! `_beam_search`, `early_stopping=False`, one end token).
+//! `_beam_search`, one end token).
 
 use std::sync::Arc;
 
 use super::walk::Turn;
-use super::{Hypothesis, Search, scores};
+use super::{Hypothesis, Search, Stopping, scores};
 
 /// A sequence that is still growing.
 #[derive(Clone)]
@@ -53,6 +53,7 @@ impl Beam {
 pub(super) struct Beams {
     count: usize,
     length_penalty: f32,
+    stopping: Stopping,
     running: Vec<Beam>,
     finished: Vec<(f32, Beam)>,
     /// Tokens of a beam that is still growing, the next one included.
@@ -60,9 +61,9 @@ pub(super) struct Beams {
 }
 
 impl Beams {
-    pub(super) fn new(count: usize, length_penalty: f32) -> Self {
+    pub(super) fn new(count: usize, length_penalty: f32, stopping: Stopping) -> Self {
         let running = vec![Beam { score: 0.0, trail: None, len: 0 }];
-        Self { count, length_penalty, running, finished: Vec::new(), len: 1 }
+        Self { count, length_penalty, stopping, running, finished: Vec::new(), len: 1 }
     }
 
     /// Goes on from the scores of each beam.
@@ -88,7 +89,8 @@ impl Beams {
         let ends = |beam: &Beam| {
             len >= search.max_new || beam.trail.as_ref().is_some_and(|step| step.token == search.end)
         };
-        let worth = |beam: &Beam| beam.score / (len as f32).powf(self.length_penalty);
+        let worth_at = |beam: &Beam, len: usize| beam.score / (len as f32).powf(self.length_penalty);
+        let worth = |beam: &Beam| worth_at(beam, len);
         // Only the best `beams` candidates may end; the others are there to go on.
         for (_, beam) in candidates.iter().take(beams).filter(|(_, beam)| ends(beam)) {
             self.finished.push((worth(beam), beam.clone()));
@@ -98,7 +100,11 @@ impl Beams {
         let (parents, next): (Vec<usize>, Vec<Beam>) =
             candidates.into_iter().filter(|(_, beam)| !ends(beam)).take(beams).unzip();
         let Some(best) = next.first() else { return Turn::End };
-        let hope = worth(best);
+        let hope = match self.stopping {
+            Stopping::Surely if self.length_penalty > 0.0 => worth_at(best, search.max_new),
+            Stopping::Early => f32::NEG_INFINITY,
+            Stopping::Likely | Stopping::Surely => worth(best),
+        };
         if self.finished.len() == beams && self.finished.last().is_some_and(|(worst, _)| hope <= *worst) {
             return Turn::End;
         }
@@ -126,8 +132,12 @@ fn restrict(logits: &mut [f32], vocabulary: usize, running: &[Beam], search: &Se
         .chunks_exact_mut(vocabulary)
         .zip(running)
         .map(|(row, beam)| {
-            let total = scores::log_sum_exp(row);
+            let mut total = scores::log_sum_exp(row);
             let tokens = beam.tokens();
+            if search.rules.iter().any(|rule| !rule.only_forbids()) {
+                row.iter_mut().for_each(|score| *score -= total);
+                total = 0.0;
+            }
             for rule in &search.rules {
                 rule.apply(&tokens, row);
             }
@@ -174,7 +184,7 @@ mod tests {
             generate(&chain, 1, first.clone(), search).unwrap()[0].clone()
         };
         assert_eq!(run(Strategy::Greedy).tokens, vec![1, 0]);
-        let best = run(Strategy::Beam { beams: 2, length_penalty: 1.0 });
+        let best = run(Strategy::Beam { beams: 2, length_penalty: 1.0, stopping: Stopping::Likely });
         assert_eq!(best.tokens, vec![2, 0]);
         assert!((best.score - (0.4_f32 * 0.9).ln() / 2.0).abs() < 1e-6);
     }

@@ -7,8 +7,11 @@ use super::walk::Turn;
 use super::{Hypothesis, Search, scores};
 
 /// How tokens are drawn.
+#[derive(Clone, Copy)]
 pub(super) struct Drawing {
     pub(super) temperature: f32,
+    pub(super) top_k: Option<usize>,
+    pub(super) top_p: Option<f32>,
     pub(super) candidates: usize,
     pub(super) seed: u64,
 }
@@ -36,11 +39,11 @@ impl Rows {
     pub(super) fn take(&mut self, logits: &mut [f32], search: &Search<'_>) -> Turn {
         let before = self.running.len();
         let vocabulary = logits.len() / before;
-        let temperature = self.drawing.as_ref().map(|drawing| drawing.temperature);
+        let drawing = self.drawing;
         let (mut kept, mut tokens) = (Vec::with_capacity(before), Vec::with_capacity(before));
         let rows = std::mem::take(&mut self.running).into_iter().zip(logits.chunks_exact_mut(vocabulary));
         for (index, (mut row, scores)) in rows.enumerate() {
-            let token = row.choose(scores, search, temperature);
+            let token = row.choose(scores, search, drawing.as_ref());
             if token == search.end || row.tokens.len() >= search.max_new {
                 self.finished.push(row);
             } else {
@@ -80,12 +83,12 @@ impl Row {
         Self { tokens: Vec::new(), logprobs: Vec::new(), random }
     }
 
-    fn choose(&mut self, scores: &mut [f32], search: &Search<'_>, temperature: Option<f32>) -> u32 {
+    fn choose(&mut self, scores: &mut [f32], search: &Search<'_>, drawing: Option<&Drawing>) -> u32 {
         for rule in &search.rules {
             rule.apply(&self.tokens, scores);
         }
-        let token = match (&mut self.random, temperature) {
-            (Some(random), Some(temperature)) => draw(scores, temperature, random),
+        let token = match (&mut self.random, drawing) {
+            (Some(random), Some(drawing)) => draw(scores, drawing, random),
             _ => scores::argmax(scores),
         };
         self.logprobs.push(scores[token] - scores::log_sum_exp(scores));
@@ -100,9 +103,13 @@ impl Row {
     }
 }
 
-fn draw(scores: &[f32], temperature: f32, random: &mut ChaCha8Rng) -> usize {
-    let max = scores::max(scores);
-    let weights = scores.iter().map(|score| f64::from(((score - max) / temperature).exp()));
+fn draw(scores: &[f32], drawing: &Drawing, random: &mut ChaCha8Rng) -> usize {
+    let (max, temperature) = (scores::max(scores), drawing.temperature);
+    let floor = floor(scores, drawing);
+    let weights = scores.iter().map(|score| match *score >= floor {
+        true => f64::from(((score - max) / temperature).exp()),
+        false => 0.0,
+    });
     let mut rest = random.random::<f64>() * weights.clone().sum::<f64>();
     let mut last = scores::argmax(scores);
     for (token, weight) in weights.enumerate() {
@@ -115,4 +122,48 @@ fn draw(scores: &[f32], temperature: f32, random: &mut ChaCha8Rng) -> usize {
         }
     }
     last
+}
+
+/// The lowest score that may be drawn.
+fn floor(scores: &[f32], drawing: &Drawing) -> f32 {
+    let &Drawing { temperature, top_k, top_p, .. } = drawing;
+    if top_k.is_none() && top_p.is_none() {
+        return f32::NEG_INFINITY;
+    }
+    let mut sorted = scores.to_vec();
+    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+    sorted.truncate(top_k.unwrap_or(sorted.len()).max(1));
+    let (Some(&first), Some(&last)) = (sorted.first(), sorted.last()) else { return f32::NEG_INFINITY };
+    let Some(top_p) = top_p else { return last };
+    let weights = sorted.iter().map(|score| f64::from((score - first) / temperature).exp());
+    let enough = f64::from(top_p) * weights.clone().sum::<f64>();
+    let mut sum = 0.0;
+    let fewest = weights.take_while(|weight| {
+        let goes_on = sum < enough;
+        sum += weight;
+        goes_on
+    });
+    sorted[fewest.count().max(1) - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_likeliest_are_drawn() {
+        let scores = [0.1_f32, 0.4, 0.2, 0.3].map(f32::ln);
+        let drawn = |top_k, top_p| {
+            let drawing = Drawing { temperature: 1.0, top_k, top_p, candidates: 1, seed: 0 };
+            let floor = floor(&scores, &drawing);
+            (0..4).filter(|token| scores[*token] >= floor).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(None, None), [0, 1, 2, 3]);
+        assert_eq!(drawn(Some(2), None), [1, 3]);
+        assert_eq!(drawn(None, Some(0.3)), [1]);
+        assert_eq!(drawn(None, Some(0.6)), [1, 3]);
+        assert_eq!(drawn(None, Some(0.71)), [1, 2, 3]);
+        // Of two, the first has four sevenths.
+        assert_eq!(drawn(Some(2), Some(0.5)), [1]);
+    }
 }

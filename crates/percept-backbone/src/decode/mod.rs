@@ -13,7 +13,9 @@ mod walk;
 use crate::Result;
 
 pub use percept_kernels::{largest, log_sum_exp};
-pub use rules::{Rule, Suppress, SuppressAtStart};
+pub use rules::{
+    ForceAtEnd, ForceAtStart, MinLength, NoRepeat, RepetitionPenalty, Rule, Suppress, SuppressAtStart,
+};
 pub use scores::softmax;
 pub use walk::{Walk, advance};
 
@@ -43,23 +45,42 @@ pub struct Feed<'a, S> {
 pub enum Strategy {
     /// The most probable token at every step.
     Greedy,
-    /// Beam search as Hugging Face transformers does it (`early_stopping=False`): scores are sums
-    /// of log-probabilities over length to the power of `length_penalty`.
+    /// Beam search as Hugging Face transformers does it: scores are sums of log-probabilities over length
+    /// to the power of `length_penalty`.
     Beam {
         /// Sequences that are kept.
         beams: usize,
         /// Exponent of the length.
         length_penalty: f32,
+        /// When it ends.
+        stopping: Stopping,
     },
     /// Tokens drawn at a temperature.
     Sample {
         /// Divides the scores; above 0.
         temperature: f32,
+        /// Only the best so many tokens; all when absent.
+        top_k: Option<usize>,
+        /// Only the fewest tokens whose probabilities, at this temperature and of those that `top_k` leaves, sum to
+        /// this (Holtzman et al. 2020, arXiv 1904.09751); all when absent.
+        top_p: Option<f32>,
         /// Sequences that are drawn.
         candidates: usize,
         /// Of the random numbers.
         seed: u64,
     },
+}
+
+/// When a beam search ends; transformers' `early_stopping`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stopping {
+    /// When the best beam that goes on is, at its present length, worth no more than the worst that ended (`False`).
+    #[default]
+    Likely,
+    /// When as many beams as are kept have ended (`True`).
+    Early,
+    /// When no beam that goes on can be worth more, however long it gets (`"never"`).
+    Surely,
 }
 
 /// What a search needs to know beside the decoder.

@@ -47,16 +47,17 @@ impl<'a, D: Decoder> Walk<'a, D> {
     pub fn begin(decoder: &D, mut state: D::State, mut first: Vec<f32>, search: Search<'a>) -> Result<Self> {
         let course = match search.strategy {
             Strategy::Greedy => Course::Rows(Rows::new(None)),
-            Strategy::Sample { temperature, candidates, seed } => {
-                let rows = Rows::new(Some(Drawing { temperature, candidates: candidates.max(1), seed }));
+            Strategy::Sample { temperature, top_k, top_p, candidates, seed } => {
+                let candidates = candidates.max(1);
+                let rows = Rows::new(Some(Drawing { temperature, top_k, top_p, candidates, seed }));
                 if rows.count() > 1 {
                     decoder.select(&mut state, &vec![0; rows.count()])?;
                     first = first.repeat(rows.count());
                 }
                 Course::Rows(rows)
             }
-            Strategy::Beam { beams, length_penalty } => {
-                Course::Beams(Beams::new(beams.max(1), length_penalty))
+            Strategy::Beam { beams, length_penalty, stopping } => {
+                Course::Beams(Beams::new(beams.max(1), length_penalty, stopping))
             }
         };
         let mut walk = Self { state, search, course, tokens: Vec::new() };

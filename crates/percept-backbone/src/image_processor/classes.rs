@@ -27,6 +27,14 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
             "do_center_crop": true, "crop_size": [224, 224],
             "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
         }),
+        "Blip" => json!({
+            "size": [384, 384], "resample": 3,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
+        }),
+        "DeiT" => json!({
+            "size": [256, 256], "resample": 3, "do_center_crop": true, "crop_size": [224, 224],
+            "image_mean": HALF, "image_std": HALF,
+        }),
         "DPT" => json!({
             "size": [384, 384], "resample": 3, "image_mean": HALF, "image_std": HALF,
             "ensure_multiple_of": 1, "keep_aspect_ratio": false,

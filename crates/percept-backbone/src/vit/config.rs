@@ -249,6 +249,9 @@ fn base(kind: &str) -> Option<(VitNames, Base)> {
             let (activation, final_norm) = (Activation::QuickGelu, FinalNorm::Pooled);
             (VitNames::CLIP, plain(VitConfig { eps: 1e-5, patch: 32, activation, final_norm, ..vit }))
         }
+        "git_vision_model" => {
+            (VitNames::CLIP, plain(VitConfig { eps: 1e-5, activation: Activation::QuickGelu, ..vit }))
+        }
         "siglip_vision_model" => {
             let (activation, class_token) = (Activation::GeluTanh, ClassToken::Absent);
             (VitNames::SIGLIP, plain(VitConfig { eps: 1e-6, activation, class_token, ..vit }))

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use percept_backbone::decode::{Feed, Hypothesis, Strategy};
+use percept_backbone::decode::{Feed, Hypothesis, Stopping, Strategy};
 use percept_backbone::{Device, Tensor};
 use percept_core::transcribe::{Goal, TranscribeOptions};
 use percept_core::{LocalModel, Precision, Runtime};
@@ -141,7 +141,7 @@ pub(super) struct Case {
 const PREVIOUS: &[u32] = &[308, 34, 85, 260, 271, 11];
 
 pub(super) fn case(name: &'static str) -> Case {
-    let beams = |beams, length_penalty| Strategy::Beam { beams, length_penalty };
+    let beams = |beams, length_penalty| Strategy::Beam { beams, length_penalty, stopping: Stopping::Likely };
     let strategy = match name {
         "beam5" | "beam5_timestamps" => beams(5, 1.0),
         "beam3" | "beam3_timestamps" => beams(3, 1.0),

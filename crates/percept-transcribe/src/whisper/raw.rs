@@ -1,6 +1,6 @@
 //! What the network itself says of the first window, under transformers' names.
 
-use percept_backbone::decode::Strategy;
+use percept_backbone::decode::{Stopping, Strategy};
 use percept_core::transcribe::TranscribeInput;
 use percept_core::{RawTensor, RawValues, Result};
 
@@ -26,7 +26,10 @@ pub(super) fn first_window(whisper: &Whisper, input: &TranscribeInput) -> Result
     let request = whisper.request(options, &prompt);
     let strategy = match options.beam_size {
         0 | 1 => Strategy::Greedy,
-        beams => Strategy::Beam { beams, length_penalty: options.length_penalty },
+        beams => {
+            let length_penalty = options.length_penalty;
+            Strategy::Beam { beams, length_penalty, stopping: Stopping::Likely }
+        }
     };
     let (hypothesis, _) =
         request.search(&memory, strategy, whisper.shape.target_positions).map_err(&compute)?;

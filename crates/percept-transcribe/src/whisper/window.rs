@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use percept_backbone::Result;
 use percept_backbone::decode::{
-    Hypothesis, Rule, Search, Strategy, Suppress, SuppressAtStart, Walk, softmax,
+    Hypothesis, Rule, Search, Stopping, Strategy, Suppress, SuppressAtStart, Walk, softmax,
 };
 use percept_core::transcribe::{DropReason, TranscribeOptions};
 
@@ -163,12 +163,18 @@ impl<'a> Request<'a> {
 
     fn begin_at(&self, memory: &Memory, temperature: f32) -> Result<Begun<'a>> {
         let strategy = match self.options {
-            options if temperature > 0.0 => {
-                Strategy::Sample { temperature, candidates: options.best_of, seed: options.seed }
-            }
-            options if options.beam_size > 1 => {
-                Strategy::Beam { beams: options.beam_size, length_penalty: options.length_penalty }
-            }
+            options if temperature > 0.0 => Strategy::Sample {
+                temperature,
+                top_k: None,
+                top_p: None,
+                candidates: options.best_of,
+                seed: options.seed,
+            },
+            options if options.beam_size > 1 => Strategy::Beam {
+                beams: options.beam_size,
+                length_penalty: options.length_penalty,
+                stopping: Stopping::Likely,
+            },
             _ => Strategy::Greedy,
         };
         self.begin(memory, strategy, self.capacity / 2)
