@@ -1,8 +1,8 @@
 """What the scripts of depth models share: a tiny random model becomes a folder with a snapshot and fixture.safetensors.
 
 The fixture has two images at once (`pixel_values`, `predicted_depth`, for some `field_of_view` or `domain_logits`), and two
-pictures of other sizes with what the image processor prepares of each (`picture.N`, `prepared.N`) and what the whole way
-gives (`depth.N`, in the picture's size).
+pictures of other sizes and what the whole way gives (`picture.N`, `depth.N` in the picture's size). What the image
+processor prepares of the second is `prepared.1`, or the second of `pixel_values` where that is missing.
 """
 
 import shutil
@@ -83,7 +83,9 @@ def answers(model, processor, image: torch.Tensor, **sizes) -> dict:
         assert tuple(depth.shape) == size, depth.shape
         # It varies, and is not cut off everywhere.
         assert depth.std() > 0.02 * depth.abs().max(), (depth.std(), depth.abs().max())
-        tensors |= {f"picture.{index}": picture(*size, seed=index), f"prepared.{index}": pixels, f"depth.{index}": depth}
+        tensors |= {f"picture.{index}": picture(*size, seed=index), f"depth.{index}": depth}
+        if index == 1 and not torch.equal(pixels, image[1:]):
+            tensors["prepared.1"] = pixels
         if result.get("focal_length") is not None:
             tensors[f"focal.{index}"] = result["focal_length"].reshape(1)
     return tensors
@@ -100,5 +102,5 @@ def write(path: Path, tensors: dict) -> None:
     save_file({key: value.contiguous().clone() for key, value in tensors.items()}, path / "fixture.safetensors")
     for key, value in tensors.items():
         numbers = value.float()
-        print(key, tuple(value.shape), float(numbers.min()), float(numbers.max()), float(numbers.std()))
+        print(key, tuple(value.shape), float(numbers.min()), float(numbers.max()))
     print(path.name, sum(file.stat().st_size for file in path.iterdir()), "bytes")

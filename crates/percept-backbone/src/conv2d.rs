@@ -110,6 +110,21 @@ impl Conv2d {
         Self::new(weight, bias, (shape, arithmetic(precision)), None, Engine::of(weight.device()))
     }
 
+    /// From a weight as [`Conv2d::load_transposed`] reads it and a bias `[out]`.
+    pub fn from_transposed_weight(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        shape: ConvTransposeShape,
+        precision: Precision,
+    ) -> Result<Self> {
+        let shape = AnyShape::Transposed(shape);
+        shape.check()?;
+        if weight.dims() != shape.weight() {
+            candle_core::bail!("conv2d: the weight is {:?}, {shape:?}", weight.dims());
+        }
+        Self::new(weight, bias, (shape, arithmetic(precision)), None, Engine::of(weight.device()))
+    }
+
     /// Loads `torch.nn.Conv2d` and folds the normalisation after it into its weights.
     pub fn load_folded(weights: &Weights, shape: ConvShape, norm: &BatchNorm) -> Result<Self, WeightsError> {
         Self::read(weights, AnyShape::Conv(shape), Some(norm), Engine::of(weights.device()))

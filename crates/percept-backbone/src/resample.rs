@@ -56,9 +56,14 @@ pub fn resize_in_bands(
     Ok(())
 }
 
-/// [`resize`] of one plane of numbers, from the edges.
-pub(crate) fn resize_plane(plane: &[f32], from: [usize; 2], to: [usize; 2], filter: Filter, out: &mut [f32]) {
-    Resize { filter, alignment: Alignment::Edges, input: from, output: to }.apply(plane, 1, out);
+/// [`resize`] of one plane of numbers.
+pub(crate) fn resize_plane(
+    plane: &[f32],
+    (from, to): ([usize; 2], [usize; 2]),
+    (filter, alignment): (Filter, Alignment),
+    out: &mut [f32],
+) {
+    Resize { filter, alignment, input: from, output: to }.apply(plane, 1, out);
 }
 
 /// For each pixel of `planes` `[planes, height, width]`, resized to `size`, which plane is largest there and that plane's

@@ -43,7 +43,6 @@ pub(crate) struct Estimate {
 }
 
 /// What is asked of one picture.
-#[expect(dead_code, reason = "Depth Pro and ZoeDepth look at all of it")]
 pub(crate) struct Asked<'a> {
     /// Rows and columns of the displayed picture.
     pub(crate) size: [usize; 2],

@@ -7,6 +7,7 @@
 mod backbone;
 mod cloud;
 mod depth_anything;
+mod depth_pro;
 mod dpt;
 mod estimator;
 #[cfg(test)]
@@ -26,6 +27,11 @@ pub const ARCHS: &[Arch<Depth>] = &[
         name: "depth-anything",
         identifiers: &["DepthAnythingForDepthEstimation", "depth_anything"],
         load: Estimator::<depth_anything::Network>::load,
+    },
+    Arch {
+        name: "depth-pro",
+        identifiers: &["DepthProForDepthEstimation", "depth_pro"],
+        load: Estimator::<depth_pro::Network>::load,
     },
     Arch {
         name: "dpt",

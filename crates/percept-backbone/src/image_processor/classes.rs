@@ -39,6 +39,17 @@ pub(super) fn defaults(class: &str) -> Option<Value> {
             "size": [384, 384], "resample": 3, "image_mean": HALF, "image_std": HALF,
             "ensure_multiple_of": 1, "keep_aspect_ratio": false,
         }),
+        "DepthPro" => json!({
+            "size": [1536, 1536], "image_mean": HALF, "image_std": HALF,
+            // It normalises before it resizes, which it does without antialiasing.
+            "resizes_values": true,
+        }),
+        "ZoeDepth" => json!({
+            "size": [384, 512], "image_mean": HALF, "image_std": HALF,
+            "ensure_multiple_of": 1.0 / 32.0, "keep_aspect_ratio": true, "do_pad": true,
+            // It rescales, reflects the picture around itself, and resizes so that corners meet.
+            "resizes_values": true, "reflects": true, "aligns_corners": true,
+        }),
         "Detr" | "ConditionalDetr" | "DeformableDetr" | "GroundingDino" => json!({
             "size": {"shortest_edge": 800, "longest_edge": 1333}, "default_to_square": false,
         }),

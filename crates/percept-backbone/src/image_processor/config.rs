@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::size_rule::{Aspect, Multiple, SizeRule};
 use super::{Crop, ImageProcessor, Pad, Padding, Resample, Resizing, classes};
-use crate::{Filter, WeightsError};
+use crate::{Alignment, Filter, WeightsError};
 
 /// What a snapshot says of its image processor: `preprocessor_config.json`, or the part of `processor_config.json`;
 /// null where it has neither.
@@ -66,12 +66,21 @@ impl ImageProcessor {
             None
         };
         let pad = settings.pad()?;
-        if matches!(resize, Some((_, Resizing::Values(_)))) && (crop.is_some() || pad.is_some()) {
+        let reflects = settings.switch("reflects") && settings.switch("do_pad");
+        if reflects && resize.is_none() {
+            return Err(wrong("`do_resize` is false where `do_pad` reflects the picture".into()));
+        }
+        if !settings.get("ensure_multiple_of").is_null() && settings.pads_to_multiple() {
+            return Err(wrong(
+                "`do_pad` to a `size_divisor` is not supported beside `ensure_multiple_of`".into(),
+            ));
+        }
+        if matches!(resize, Some((_, Resizing::Values { .. }))) && (crop.is_some() || pad.is_some()) {
             return Err(wrong(
                 "a picture resized after `do_rescale` is neither cropped nor padded to `pad_size`".into(),
             ));
         }
-        Ok(Self { resize, crop, pad, values: settings.values()? })
+        Ok(Self { resize, crop, pad, reflects, values: settings.values()? })
     }
 }
 
@@ -95,6 +104,10 @@ impl Settings<'_> {
         }
     }
 
+    fn pads_to_multiple(&self) -> bool {
+        self.switch("do_pad") && !self.get("size_divisor").is_null()
+    }
+
     fn resizing(&self) -> Result<Resizing, WeightsError> {
         let number = self.get("resample");
         let resample = number
@@ -104,12 +117,19 @@ impl Settings<'_> {
         if !self.switch("resizes_values") {
             return Ok(Resizing::Bytes(resample));
         }
-        Ok(Resizing::Values(match resample {
-            Resample::Nearest => Filter::Nearest,
+        let corners = self.switch("aligns_corners");
+        let filter = match resample {
+            Resample::Nearest if !corners => Filter::Nearest,
             Resample::Bilinear => Filter::Bilinear,
             Resample::Bicubic => Filter::Bicubic,
-            _ => return Err(wrong(format!("`resample` is {number}, not 0, 2 or 3 as after `do_rescale`"))),
-        }))
+            _ => {
+                return Err(wrong(format!(
+                    "`resample` is {number}, which is not supported after `do_rescale`"
+                )));
+            }
+        };
+        let alignment = if corners { Alignment::Corners } else { Alignment::Edges };
+        Ok(Resizing::Values { filter, alignment })
     }
 
     fn size_rule(&self) -> Result<SizeRule, WeightsError> {
@@ -143,13 +163,20 @@ impl Settings<'_> {
                         width,
                         height,
                         aspect: if self.switch("keep_aspect_ratio") { Aspect::Kept } else { Aspect::Free },
-                        multiple: self.count("ensure_multiple_of")?.unwrap_or(1),
+                        multiple: self.multiple()?,
                     },
                 },
                 (None, Some((width, height))) => SizeRule::Within { width, height },
                 _ => return Err(no_size()),
             },
         })
+    }
+
+    /// What both edges are made a multiple of. It may be a fraction: then sizes are whole anyway.
+    fn multiple(&self) -> Result<f64, WeightsError> {
+        let value = self.get("ensure_multiple_of");
+        let number = value.as_f64().filter(|number| (1e-3..65536.5).contains(number));
+        number.ok_or_else(|| wrong(format!("`ensure_multiple_of` is {value}")))
     }
 
     fn split_side(&self) -> Result<u32, WeightsError> {

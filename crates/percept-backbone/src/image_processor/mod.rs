@@ -1,8 +1,8 @@
 //! From a picture to the input of a network, as the image processor of a Hugging Face snapshot does it, and the way
 //! back of coordinates.
 //!
-//! [`ImageProcessor`] reads `preprocessor_config.json`: resize, centre crop, rescale, normalise, pad, in that order (RF-DETR
-//! resizes what is rescaled).
+//! [`ImageProcessor`] reads `preprocessor_config.json`: resize, centre crop, rescale, normalise, pad, in that order (RF-DETR,
+//! Depth Pro and ZoeDepth resize what is rescaled).
 //! [`Prepared`] is what a network takes, and its [`Canvas`] knows where every pixel came from. Bytes are resized as
 //! Pillow resizes them: results equal those of transformers' torchvision processors to the last bit, and are within one
 //! grey level of its Pillow processors (`tests/golden/preparation`).
@@ -21,7 +21,7 @@ pub use resample::Resample;
 use percept_core::segment::Image;
 use percept_core::{Error, Result};
 
-use crate::{Device, Filter, Tensor};
+use crate::{Alignment, Device, Filter, Tensor};
 use fill::Frame;
 use size_rule::SizeRule;
 
@@ -31,18 +31,20 @@ pub struct ImageProcessor {
     resize: Option<(SizeRule, Resizing)>,
     crop: Option<Crop>,
     pad: Option<Pad>,
+    /// Whether the picture is reflected around itself before it is resized (ZoeDepth).
+    reflects: bool,
     /// What a byte becomes, by channel.
     values: Box<[[f32; 256]; 3]>,
 }
 
 /// How a picture comes to another size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Resizing {
     /// Its bytes, before anything else.
     Bytes(Resample),
-    /// The values of its bytes, by the pixels next to each place alone (RF-DETR): what lies between them is skipped where
-    /// the picture shrinks.
-    Values(Filter),
+    /// The values of its bytes, by the pixels next to each place alone (RF-DETR, Depth Pro, ZoeDepth): what lies between
+    /// them is skipped where the picture shrinks.
+    Values { filter: Filter, alignment: Alignment },
 }
 
 /// What is cut from the resized picture.
@@ -104,9 +106,12 @@ impl ImageProcessor {
         let resized = self.resized(original)?;
         let bytes = match self.resize {
             Some((_, Resizing::Bytes(resample))) => resample.apply(image, resized),
-            Some((_, Resizing::Values(filter))) => {
+            Some((_, Resizing::Values { filter, alignment })) => {
+                let [across, down] = self.border(original);
+                let original = (original.0 + 2 * across, original.1 + 2 * down);
                 let canvas = Canvas { original, resized, offset: (0, 0), size: resized };
-                let pixels = fill::resized_planes(image, resized, filter, &self.values);
+                let source = fill::Source { image, border: [down as usize, across as usize] };
+                let pixels = fill::resized_planes(&source, resized, (filter, alignment), &self.values);
                 return Ok(vec![Prepared { pixels, canvas }]);
             }
             None => image.rgb.as_slice().into(),
@@ -128,12 +133,36 @@ impl ImageProcessor {
         Ok(self.frame(Canvas { original, resized, offset: (0, 0), size: resized }).1.size)
     }
 
+    /// Pixels of a picture of that size that are reflected on each side, before it is resized: to the left and right, and
+    /// above and below. Its [`Canvas`] then lies over the picture with this border.
+    pub fn border(&self, (width, height): (u32, u32)) -> [u32; 2] {
+        let border =
+            |side: u32| if self.reflects { ((f64::from(side) / 2.0).sqrt() * 3.0) as u32 } else { 0 };
+        [border(width), border(height)]
+    }
+
+    /// The filter that values are resized with, where they are, not bytes.
+    pub fn value_filter(&self) -> Option<Filter> {
+        match self.resize {
+            Some((_, Resizing::Values { filter, .. })) => Some(filter),
+            _ => None,
+        }
+    }
+
     fn resized(&self, original: (u32, u32)) -> Result<(u32, u32)> {
         let (width, height) = original;
         if width == 0 || height == 0 {
             return Err(Error::argument(format!("a picture of {width} x {height} pixels shows nothing")));
         }
-        let (columns, rows) = self.resize.as_ref().map_or(original, |(rule, _)| rule.apply(original));
+        let [across, down] = self.border(original);
+        if across >= width || down >= height {
+            let least = "a side of 5 pixels at least is wanted";
+            return Err(Error::argument(format!(
+                "a picture of {width} x {height} pixels is too small: {least}"
+            )));
+        }
+        let bordered = (width + 2 * across, height + 2 * down);
+        let (columns, rows) = self.resize.as_ref().map_or(original, |(rule, _)| rule.apply(bordered));
         if columns == 0 || rows == 0 || u64::from(columns) * u64::from(rows) > MOST_PIXELS {
             return Err(Error::Argument {
                 message: format!(

@@ -16,7 +16,7 @@ pub(super) enum SizeRule {
     /// As large as fits.
     Within { width: u32, height: u32 },
     /// Near a size, but a multiple of something (DPT).
-    Near { width: u32, height: u32, aspect: Aspect, multiple: u32 },
+    Near { width: u32, height: u32, aspect: Aspect, multiple: f64 },
 }
 
 /// What both edges are made a multiple of; of 1 where nothing is said.
@@ -69,8 +69,8 @@ impl SizeRule {
                     (across, down) = (nearer, nearer);
                 }
                 let near = |size: f64| {
-                    let count = (size / f64::from(multiple)).round_ties_even();
-                    (count * f64::from(multiple)) as u32
+                    let count = (size / multiple).round_ties_even();
+                    (count * multiple) as u32
                 };
                 (near(across * w), near(down * h))
             }

@@ -145,7 +145,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().as_os_str().to_owned();
         let mut texts = vec!["a cat".into(), "a dog".into(), path.clone()];
-        assert_eq!(inputs_behind(&mut texts), [path.clone()]);
+        assert_eq!(inputs_behind(&mut texts), vec![path.clone()]);
         assert_eq!(texts, ["a cat", "a dog"]);
         let mut only = vec![path.clone(), path.clone()];
         assert_eq!(inputs_behind(&mut only), [path]);

@@ -9,6 +9,7 @@ mod reassemble;
 use percept_backbone::{Conv2d, ConvShape, EngineError, Result, Tensor, Weights, WeightsError};
 
 pub(crate) use config::{Growth, NeckConfig};
+pub(crate) use fusion::ResidualUnit;
 
 use crate::backbone::States;
 use fusion::Fusion;
