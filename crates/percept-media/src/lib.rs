@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod depth;
 pub mod draw;
 mod magic;
+mod npy;
 pub mod picture;
 pub mod raw;
 pub mod sound;

@@ -28,6 +28,7 @@ use percept_core::cloud::PointCloud;
 use serde::Serialize;
 
 pub use crate::source::Source as CloudSource;
+pub(crate) use number::{Order, decode as number};
 pub use write::CloudFormat;
 
 use failure::Failure;

@@ -4,13 +4,13 @@ use percept_core::cloud::Scalar;
 
 /// Order of the bytes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     Little,
     Big,
 }
 
 /// The number in the first bytes, which are there. All but 64-bit integers fit into f64.
-pub(super) fn decode(bytes: &[u8], kind: Scalar, order: Order) -> f64 {
+pub(crate) fn decode(bytes: &[u8], kind: Scalar, order: Order) -> f64 {
     macro_rules! number {
         ($type:ty) => {{
             let mut own = [0; size_of::<$type>()];

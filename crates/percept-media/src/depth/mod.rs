@@ -1,4 +1,6 @@
-//! Depth maps as the bytes of files.
+//! Depth maps to the bytes of files and back.
+
+mod read;
 
 use std::io::Cursor;
 
@@ -7,6 +9,20 @@ use percept_core::{Error, Result};
 use tiff::encoder::{TiffEncoder, colortype};
 
 use crate::picture::encode_noted_grey16_png;
+
+pub use read::{Field, read};
+
+/// Names of the notes in a PNG.
+const UNIT: &str = "depth:unit";
+const SCALE: &str = "depth:scale";
+const OFFSET: &str = "depth:offset";
+
+fn unit_name(unit: DepthUnit) -> &'static str {
+    match unit {
+        DepthUnit::Metres => "metres",
+        DepthUnit::RelativeInverse => "relative_inverse",
+    }
+}
 
 /// What a 16-bit value stands for: `offset + scale * value`, in the map's unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,14 +66,10 @@ fn range(map: &DepthMap) -> (f64, f64) {
 /// [`Error::Argument`]: the map has no pixels.
 pub fn encode_png(map: &DepthMap) -> Result<Vec<u8>> {
     let quantization = Quantization::of(map);
-    let unit = match map.unit {
-        DepthUnit::Metres => "metres",
-        DepthUnit::RelativeInverse => "relative_inverse",
-    };
     let notes = [
-        ("depth:unit", unit.to_owned()),
-        ("depth:scale", quantization.scale.to_string()),
-        ("depth:offset", quantization.offset.to_string()),
+        (UNIT, unit_name(map.unit).to_owned()),
+        (SCALE, quantization.scale.to_string()),
+        (OFFSET, quantization.offset.to_string()),
     ];
     let values: Vec<u16> = map.values.iter().map(|value| quantization.step(*value)).collect();
     encode_noted_grey16_png(map.width, map.height, &values, &notes)
