@@ -27,6 +27,7 @@ WALL = (3.5, 9.0)  # metres
 RADIUS = (0.4, 0.65)  # metres
 RATIO = 1.1  # least between the depths of two shapes of a scene
 VISIBLE = 0.4  # least part of a shape that no other hides
+FOOT = 0.25  # of the radius: the height of what is called foot, of which most shows
 APART = 16.0  # least difference of luminance between floor and wall
 FLOOR_SAMPLES = 3  # a side
 
@@ -182,10 +183,18 @@ def _stand(
 
 
 def _all_visible(room: Room) -> bool:
+    """Whether enough shows of each shape, and its foot: without it nobody can tell how far away it is."""
     numbers = instance_map(room)
     for number, one in enumerate(room.standing, 1):
-        whole, _ = shapes.coverage(one.shape, room.width, room.height)
-        if (numbers == number).sum() < max(VISIBLE * (whole > 0.5).sum(), 12):
+        seen = numbers == number
+        covered, window = shapes.coverage(one.shape, room.width, room.height)
+        whole = np.zeros_like(seen)
+        whole[window] = covered > 0.5
+        if seen.sum() < max(VISIBLE * whole.sum(), 12):
+            return False
+        x, foot = max(shapes.outline(one.shape)[0], key=lambda corner: corner[1])
+        low = slice(round(foot - FOOT * one.shape.radius), None)
+        if not 0 < x < room.width or seen[low].sum() < 0.6 * max(whole[low].sum(), 1):
             return False
     return True
 
