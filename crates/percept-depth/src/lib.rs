@@ -13,6 +13,7 @@ mod estimator;
 mod fixture;
 mod head;
 mod neck;
+mod zoedepth;
 
 use percept_core::{Arch, Depth};
 
@@ -34,5 +35,10 @@ pub const ARCHS: &[Arch<Depth>] = &[
         name: "dpt",
         identifiers: &["DPTForDepthEstimation", "dpt"],
         load: Estimator::<dpt::Network>::load,
+    },
+    Arch {
+        name: "zoedepth",
+        identifiers: &["ZoeDepthForDepthEstimation", "zoedepth"],
+        load: Estimator::<zoedepth::Network>::load,
     },
 ];
