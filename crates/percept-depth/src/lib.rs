@@ -1,7 +1,8 @@
 //! Image to depth: a module an architecture.
 //!
 //! [`ARCHS`] lists the architectures. What they share: `estimator` makes a model of a network, `backbone` gives the states
-//! of a Transformer's layers, `neck` makes maps of them, and `head` depth of a map.
+//! of a Transformer's layers, `neck` makes maps of them, and `head` depth of a map. [`Tiled`] stands around any model, for
+//! large pictures.
 #![forbid(unsafe_code)]
 
 mod backbone;
@@ -14,12 +15,15 @@ mod estimator;
 mod fixture;
 mod head;
 mod neck;
+mod tiles;
+mod zoedepth;
 
 pub use cloud::point_cloud;
 
 use percept_core::{Arch, Depth};
 
 use estimator::Estimator;
+pub use tiles::Tiled;
 
 /// The architectures of this task.
 pub const ARCHS: &[Arch<Depth>] = &[
@@ -37,5 +41,10 @@ pub const ARCHS: &[Arch<Depth>] = &[
         name: "dpt",
         identifiers: &["DPTForDepthEstimation", "dpt"],
         load: Estimator::<dpt::Network>::load,
+    },
+    Arch {
+        name: "zoedepth",
+        identifiers: &["ZoeDepthForDepthEstimation", "zoedepth"],
+        load: Estimator::<zoedepth::Network>::load,
     },
 ];

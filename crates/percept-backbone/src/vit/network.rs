@@ -235,8 +235,9 @@ fn load_tokens(
     let first = placed + lonely;
     let all = match weights.has(names.positions) || config.final_norm != FinalNorm::Absent {
         true => vectors(weights, names.positions, first + patches + trailing, dim)?,
-        // A SAM may do with relative positions alone.
-        false => weights.zeros(&[patches, dim])?,
+        // A SAM or a BEiT may do with relative positions alone.
+        // A SAM or a BEiT may do with relative positions alone.
+        false => weights.zeros(&[first + patches + trailing, dim])?,
     };
     if config.registers > 0 {
         tokens.push(vectors(weights, names.registers, config.registers, dim)?);

@@ -8,7 +8,7 @@ mod reassemble;
 
 use percept_backbone::{Conv2d, ConvShape, EngineError, Result, Tensor, Weights, WeightsError};
 
-pub(crate) use config::{Growth, NeckConfig};
+pub(crate) use config::{Growth, NeckConfig, Readout};
 pub(crate) use fusion::ResidualUnit;
 
 use crate::backbone::States;
@@ -27,7 +27,6 @@ pub(crate) struct Neck {
 }
 
 /// What a neck gives.
-#[expect(dead_code, reason = "ZoeDepth looks at all of it")]
 pub(crate) struct Fused {
     /// The smallest map, before it is fused: `[batch, width, rows, columns]`.
     pub(crate) smallest: Tensor,
