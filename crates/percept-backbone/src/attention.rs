@@ -300,6 +300,13 @@ impl CrossAttention {
         })
     }
 
+    /// The same with every channel of the output multiplied by its factor `[dim]`, before the residual is
+    /// added (layer scale).
+    pub fn scaled_by(self, factors: &Tensor) -> Result<Self> {
+        let output = self.heads.output.scaled_by(factors)?;
+        Ok(Self { heads: Heads { output, ..self.heads }, ..self })
+    }
+
     /// The keys and values of a memory `[batch, positions, dim]`, for [`CrossAttention::over_memory`].
     pub fn remember(&self, memory: &Tensor) -> Result<KeyValues> {
         let [keys, values] = self.heads.parts(&self.key_value.forward(memory)?)?;

@@ -294,6 +294,12 @@ impl Embedding {
         Ok(Self { form, device: weights.device().clone() })
     }
 
+    /// From a table `[rows, dim]`, such as learned positions that are no module of their own.
+    pub fn new(table: Tensor) -> Self {
+        let device = table.device().clone();
+        Self { form: Vectors::Tensor(table), device }
+    }
+
     /// Loads `weight` `[rows, dim]` of a vocabulary of which few are looked up at a time. On the processor it stays
     /// where it is stored.
     pub fn load_stored(weights: &Weights, rows: usize, dim: usize) -> Result<Self, WeightsError> {

@@ -49,7 +49,7 @@ pub(crate) trait Network: Send + Sync {
     }
 
     /// How a checkpoint wants the answer to a request to be found.
-    fn generation(&self, words: &Words, _options: &CaptionOptions) -> Generation {
+    fn generation(&self, words: &Words, _options: &CaptionOptions, _prompt: &Prompt) -> Generation {
         words.generation.clone()
     }
 }
@@ -107,7 +107,7 @@ impl<N: Network> Captioner<N> {
         let prompt = self.network.prompt(&options.request, &self.words)?;
         let decoder = self.network.decoder();
         let room = decoder.room(prompt.tokens.len());
-        let generation = self.network.generation(&self.words, options);
+        let generation = self.network.generation(&self.words, options, &prompt);
         let Plan { strategy, rules, end, max_new } = generation.plan(options, &prompt.tokens, room)?;
         let rules = rules.iter().map(AsRef::as_ref).collect();
         let search = Search { strategy, rules, end, max_new };

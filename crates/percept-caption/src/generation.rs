@@ -84,7 +84,7 @@ impl Generation {
     /// decoder. `tokens` are the start, the end and what fills up, where neither states them.
     pub(crate) fn open(local: &LocalModel, config: &Value, tokens: [u32; 3]) -> Result<Self> {
         let stated = match local.find("generation_config.json") {
-            None => config.clone(),
+            None => of_model(config),
             Some(path) => {
                 let bytes = std::fs::read(path).map_err(|error| Error::input(path, error))?;
                 serde_json::from_slice(&bytes).map_err(|error| Error::input(path, error))?
@@ -225,6 +225,19 @@ impl Generation {
         }
         rules
     }
+}
+
+/// What an older `config.json` says of generation: that of the whole model and, where it is silent, that of its decoder
+/// (transformers' `GenerationConfig.from_model_config`).
+fn of_model(config: &Value) -> Value {
+    let mut stated = config.clone();
+    let decoder = ["decoder", "text_config"].iter().find_map(|name| config[name].as_object());
+    for (key, value) in decoder.into_iter().flatten() {
+        if stated[key].is_null() {
+            stated[key] = value.clone();
+        }
+    }
+    stated
 }
 
 fn token(name: &str, value: &Value) -> Result<Option<u32>, WeightsError> {

@@ -8,8 +8,10 @@ mod bert;
 mod blip;
 #[allow(dead_code, reason = "used by architectures to come")]
 mod captioner;
+mod coca;
 #[allow(dead_code, reason = "used by architectures to come")]
 mod decoder;
+mod encoder_decoder;
 #[allow(dead_code, reason = "used by architectures to come")]
 mod generation;
 mod git;
@@ -23,5 +25,11 @@ use percept_core::{Arch, Caption};
 /// The architectures of this task.
 pub const ARCHS: &[Arch<Caption>] = &[
     Arch { name: "blip", identifiers: &["BlipForConditionalGeneration", "blip"], load: blip::load },
+    Arch { name: "coca", identifiers: &["open_clip.CoCa"], load: coca::load },
+    Arch {
+        name: "vision-encoder-decoder",
+        identifiers: &["VisionEncoderDecoderModel", "vision-encoder-decoder"],
+        load: encoder_decoder::load,
+    },
     Arch { name: "git", identifiers: &["GitForCausalLM", "git"], load: git::load },
 ];

@@ -23,7 +23,10 @@ pub(crate) enum Family {
 
 /// A tokenizer.
 #[derive(Clone)]
-pub(crate) struct TextTokenizer(Tokenizer);
+pub(crate) struct TextTokenizer {
+    tokenizer: Tokenizer,
+    family: Family,
+}
 
 impl TextTokenizer {
     /// Reads `tokenizer.json` or, where there is none, the files of its family.
@@ -32,12 +35,19 @@ impl TextTokenizer {
         let mut tokenizer = match local.find("tokenizer.json") {
             Some(path) => Tokenizer::from_file(path).map_err(|error| Error::input(path, error))?,
             None if bytes => byte_pairs(local, family)?,
-            None if family == Family::Clip => ClipTokenizer::open(local)?.into_inner(),
+            None if family == Family::Clip => match local.find("vocab.json") {
+                Some(_) => ClipTokenizer::open(local)?.into_inner(),
+                // open_clip's checkpoints do without: the vocabulary is a part of the program.
+                None => ClipTokenizer::openai()?.into_inner(),
+            },
             None => BertTokenizer::open(local)?.into_inner(),
         };
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| Error::argument(error.to_string()))?;
-        Ok(Self(tokenizer))
+        if family == Family::Clip {
+            tokenizer.with_decoder(Some(ByteLevel::default()));
+        }
+        Ok(Self { tokenizer, family })
     }
 
     /// The tokens of a text, with those that stand around it.
@@ -51,7 +61,7 @@ impl TextTokenizer {
     }
 
     fn encode(&self, text: &str, around: bool) -> Result<Vec<u32>> {
-        let encoding = self.0.encode_fast(text, around);
+        let encoding = self.tokenizer.encode_fast(text, around);
         let encoding =
             encoding.map_err(|error| Error::argument(format!("cannot read the text {text:?}: {error}")))?;
         Ok(encoding.get_ids().to_vec())
@@ -68,18 +78,23 @@ impl TextTokenizer {
     }
 
     fn decode(&self, ids: &[u32], skip: bool) -> Result<String> {
-        let text = self.0.decode(ids, skip);
-        text.map_err(|error| Error::argument(format!("cannot write the tokens {ids:?}: {error}")))
+        let text = self.tokenizer.decode(ids, skip);
+        let text =
+            text.map_err(|error| Error::argument(format!("cannot write the tokens {ids:?}: {error}")))?;
+        Ok(match self.family {
+            Family::Clip => text.replace("</w>", " "),
+            Family::Bert | Family::Gpt2 | Family::Bart => text,
+        })
     }
 
     /// A token as the vocabulary writes it; empty where it knows none of that number.
     pub(crate) fn piece(&self, id: u32) -> String {
-        self.0.id_to_token(id).unwrap_or_default()
+        self.tokenizer.id_to_token(id).unwrap_or_default()
     }
 
     /// The number of a token.
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
-        self.0.token_to_id(token)
+        self.tokenizer.token_to_id(token)
     }
 }
 

@@ -16,8 +16,18 @@ struct Config {
     model_type: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct OpenClip {
+    model_cfg: OpenClipModel,
+}
+
+#[derive(Deserialize)]
+struct OpenClipModel {
+    multimodal_cfg: Option<serde_json::Value>,
+}
+
 /// The identifiers of a checkpoint, most specific first: `architectures` and `model_type` of its
-/// `config.json`, and the specification that a CTranslate2 `model.bin` names.
+/// `config.json`, open_clip's class, and the specification that a CTranslate2 `model.bin` names.
 pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
     let mut found = Vec::new();
     if let Some(path) = files.get("config.json") {
@@ -27,6 +37,17 @@ pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Res
             cause: format!("`config.json`: {error}").into(),
         })?;
         found.extend(config.architectures.into_iter().flatten().chain(config.model_type));
+    }
+    if let Some(path) = files.get("open_clip_config.json") {
+        let text = std::fs::read(path).map_err(|error| Error::input(path, error))?;
+        let config: OpenClip = serde_json::from_slice(&text).map_err(|error| Error::Weights {
+            model: model.to_owned(),
+            cause: format!("`open_clip_config.json`: {error}").into(),
+        })?;
+        // The file does not say what it is; a part that CoCa alone has does.
+        let kind =
+            if config.model_cfg.multimodal_cfg.is_some() { "open_clip.CoCa" } else { "open_clip.CLIP" };
+        found.push(kind.to_owned());
     }
     if let Some(path) = files.get("model.bin") {
         let name = ctranslate2_specification(path).map_err(|error| Error::Weights {
@@ -65,6 +86,20 @@ fn ctranslate2_specification(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_of_open_clip_is_known_by_its_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("open_clip_config.json");
+        let files = BTreeMap::from([("open_clip_config.json".to_owned(), path.clone())]);
+        let kind = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            identifiers("m", &files)
+        };
+        assert_eq!(kind(r#"{"model_cfg": {"multimodal_cfg": {"width": 8}}}"#).unwrap(), ["open_clip.CoCa"]);
+        assert_eq!(kind(r#"{"model_cfg": {"embed_dim": 8}}"#).unwrap(), ["open_clip.CLIP"]);
+        assert!(kind("{}").is_err());
+    }
 
     #[test]
     fn the_name_in_a_ctranslate2_header_is_read() {

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use crate::reference::is_plain;
 
 /// What stands beside the weights: configuration, preparation, vocabulary.
-const COMPANIONS: [&str; 18] = [
+const COMPANIONS: [&str; 19] = [
     "config.json",
+    "open_clip_config.json",
     "generation_config.json",
     "preprocessor_config.json",
     "processor_config.json",
@@ -33,6 +34,8 @@ const COMPANIONS: [&str; 18] = [
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const CTRANSLATE2: &str = "model.bin";
+/// As open_clip writes it today; older repositories have one file of another name.
+const OPEN_CLIP: &str = "open_clip_model.safetensors";
 
 /// The files of a model, as far as their names tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,10 +64,12 @@ pub(crate) fn select(model: &str, names: &[String]) -> Result<Selection> {
         Weights::Sharded
     } else if has(CTRANSLATE2) {
         Weights::Single(CTRANSLATE2.into())
+    } else if has(OPEN_CLIP) {
+        Weights::Single(OPEN_CLIP.into())
     } else {
         Weights::Single(only_safetensors(model, names)?)
     };
-    if !has("config.json") {
+    if !has("config.json") && !has("open_clip_config.json") {
         return Err(missing(model, "config.json", names));
     }
     let companions = COMPANIONS.iter().filter(|name| has(name)).map(|&name| name.to_owned()).collect();
@@ -86,12 +91,22 @@ fn only_safetensors(model: &str, names: &[String]) -> Result<String> {
         });
     }
     let pickled = |name: &&String| {
-        let stem = name.starts_with("pytorch_model") || name.starts_with("consolidated");
+        let stem = ["pytorch_model", "consolidated", "open_clip_pytorch_model"]
+            .iter()
+            .any(|stem| name.starts_with(stem));
         stem && name.ends_with(".bin")
             || name.ends_with(".pt")
             || name.ends_with(".pth")
             || name.ends_with(".ckpt")
     };
+    if let Some(name) = names.iter().find(|name| pickled(name) && name.starts_with("open_clip")) {
+        return Err(Error::Argument {
+            message: format!("`{model}` has its weights as `{name}` only, and safetensors are needed"),
+            hint: Some(format!(
+                "convert them in Python: `safetensors.torch.save_file(torch.load(\"{name}\", weights_only=True), \"{OPEN_CLIP}\")`, then `--model DIR` with `open_clip_config.json` beside them"
+            )),
+        });
+    }
     if let Some(name) = names.iter().find(pickled) {
         return Err(Error::Argument {
             message: format!("`{model}` has its weights as `{name}` only, and safetensors are needed"),

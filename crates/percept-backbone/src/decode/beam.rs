@@ -70,26 +70,36 @@ impl Beams {
     pub(super) fn take(&mut self, logits: &mut [f32], search: &Search<'_>) -> Turn {
         let (beams, len, running) = (self.count, self.len, &self.running);
         let vocabulary = logits.len() / running.len();
-        let totals = restrict(logits, vocabulary, running, search);
+        let before = match self.stopping {
+            Stopping::Classic(before) => Some(before),
+            Stopping::Likely | Stopping::Early | Stopping::Surely => None,
+        };
+        let totals = restrict(logits, vocabulary, running, search, before.is_none());
         let rows = logits
             .chunks_exact(vocabulary)
             .zip(&totals)
             .zip(running)
-            .map(|((scores, (total, _)), beam)| scores::Row { scores, total: *total, offset: beam.score })
+            .map(|((scores, (total, _)), beam)| {
+                let total = if before.is_none() { *total } else { 0.0 };
+                scores::Row { scores, total, offset: beam.score }
+            })
             .collect::<Vec<_>>();
         // Twice as many as are kept: even if half of them end, enough are left to go on.
         let candidates = scores::top(&rows, 2 * beams)
             .into_iter()
             .filter(|(_, _, score)| *score > f32::NEG_INFINITY)
             .map(|(row, token, score)| {
-                let logprob = score - running[row].score - totals[row].1;
+                let (total, left) = totals[row];
+                let total = if before.is_none() { 0.0 } else { total };
+                let logprob = score - running[row].score - total - left;
                 (row, running[row].grown(token, score, logprob))
             })
             .collect::<Vec<_>>();
-        let ends = |beam: &Beam| {
-            len >= search.max_new || beam.trail.as_ref().is_some_and(|step| step.token == search.end)
+        let ended = |beam: &Beam| beam.trail.as_ref().is_some_and(|step| step.token == search.end);
+        let ends = |beam: &Beam| ended(beam) || (before.is_none() && len >= search.max_new);
+        let worth_at = |beam: &Beam, len: usize| {
+            beam.score / ((len + before.unwrap_or(0)) as f32).powf(self.length_penalty)
         };
-        let worth_at = |beam: &Beam, len: usize| beam.score / (len as f32).powf(self.length_penalty);
         let worth = |beam: &Beam| worth_at(beam, len);
         // Only the best `beams` candidates may end; the others are there to go on.
         for (_, beam) in candidates.iter().take(beams).filter(|(_, beam)| ends(beam)) {
@@ -97,6 +107,7 @@ impl Beams {
         }
         self.finished.sort_by(|a, b| b.0.total_cmp(&a.0));
         self.finished.truncate(beams);
+        let likeliest = candidates.first().map(|(_, beam)| worth(beam));
         let (parents, next): (Vec<usize>, Vec<Beam>) =
             candidates.into_iter().filter(|(_, beam)| !ends(beam)).take(beams).unzip();
         let Some(best) = next.first() else { return Turn::End };
@@ -104,8 +115,15 @@ impl Beams {
             Stopping::Surely if self.length_penalty > 0.0 => worth_at(best, search.max_new),
             Stopping::Early => f32::NEG_INFINITY,
             Stopping::Likely | Stopping::Surely => worth(best),
+            Stopping::Classic(_) => likeliest.unwrap_or(f32::NEG_INFINITY),
         };
         if self.finished.len() == beams && self.finished.last().is_some_and(|(worst, _)| hope <= *worst) {
+            return Turn::End;
+        }
+        if before.is_some() && len >= search.max_new {
+            self.finished.extend(next.iter().map(|beam| (worth(beam), beam.clone())));
+            self.finished.sort_by(|a, b| b.0.total_cmp(&a.0));
+            self.finished.truncate(beams);
             return Turn::End;
         }
         let kept = parents.iter().copied().ne(0..running.len()).then_some(parents);
@@ -127,14 +145,20 @@ impl Beams {
 
 /// Applies the rules to the scores of each row. Gives, for each, the log of the sum of all powers, which
 /// turns scores into log-probabilities, and the log of the probability that the rules left.
-fn restrict(logits: &mut [f32], vocabulary: usize, running: &[Beam], search: &Search<'_>) -> Vec<(f32, f32)> {
+fn restrict(
+    logits: &mut [f32],
+    vocabulary: usize,
+    running: &[Beam],
+    search: &Search<'_>,
+    normalised: bool,
+) -> Vec<(f32, f32)> {
     logits
         .chunks_exact_mut(vocabulary)
         .zip(running)
         .map(|(row, beam)| {
             let mut total = scores::log_sum_exp(row);
             let tokens = beam.tokens();
-            if search.rules.iter().any(|rule| !rule.only_forbids()) {
+            if normalised && search.rules.iter().any(|rule| !rule.only_forbids()) {
                 row.iter_mut().for_each(|score| *score -= total);
                 total = 0.0;
             }

@@ -81,6 +81,10 @@ pub enum Stopping {
     Early,
     /// When no beam that goes on can be worth more, however long it gets (`"never"`).
     Surely,
+    /// As `BeamSearchScorer` of transformers 4 ends under open_clip's `generate`, which also adds up scores as they are,
+    /// not as log-probabilities, and counts so many tokens before the text into its length. Beams that still go on at the
+    /// end compete with those that ended.
+    Classic(usize),
 }
 
 /// What a search needs to know beside the decoder.

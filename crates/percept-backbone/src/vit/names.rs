@@ -128,6 +128,26 @@ impl VitNames {
     /// `CLIPVisionModel`; the misspelling is the checkpoint's.
     pub const CLIP: Self = Self { norm_before: Some("pre_layrnorm"), ..Self::SIGLIP };
 
+    /// open_clip's `VisionTransformer`, its matrices taken apart by [`crate::projections_apart`].
+    pub const OPEN_CLIP: Self = Self {
+        patches: "conv1",
+        positions: "positional_embedding",
+        class_token: "class_embedding",
+        norm_before: Some("ln_pre"),
+        layers: "transformer.resblocks",
+        block: BlockNames {
+            attention: "attn",
+            attention_norm: "ln_1",
+            up: "mlp.c_fc",
+            down: "mlp.c_proj",
+            mlp_norm: "ln_2",
+            matrices: AttentionNames::PROJ,
+            ..Self::VIT.block
+        },
+        norm_after: "ln_post",
+        ..Self::VIT
+    };
+
     /// `BlipVisionModel`.
     pub const BLIP: Self = Self {
         positions: "embeddings.position_embedding",

@@ -13,6 +13,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::entry::Bytes;
 use super::{Entry, Stored, WeightsError};
 
 const VERSIONS: std::ops::RangeInclusive<u32> = 5..=6;
@@ -20,8 +21,9 @@ const MAX_RANK: u8 = 8;
 
 /// The tensors of the file by CTranslate2's own names, aliases included.
 pub(super) fn read_table(path: &Path) -> Result<HashMap<String, Entry>, WeightsError> {
-    let file = Arc::new(File::open(path)?);
+    let file = File::open(path)?;
     let length = file.metadata()?.len();
+    let file = Arc::new(Bytes::File(file));
     let mut reader = Reader { inner: BufReader::new(File::open(path)?), position: 0 };
     let cut = |_| WeightsError::Format(format!("`{}` is cut off", path.display()));
     let version = reader.u32().map_err(cut)?;
@@ -105,7 +107,7 @@ impl Reader {
     }
 
     /// A variable's name, place and length in bytes; the reader stands behind its data.
-    fn variable(&mut self, file: &Arc<File>) -> std::io::Result<(String, Entry, u64)> {
+    fn variable(&mut self, file: &Arc<Bytes>) -> std::io::Result<(String, Entry, u64)> {
         let name = self.string()?;
         let [rank] = self.bytes()?;
         if rank > MAX_RANK {

@@ -39,7 +39,7 @@ impl Stored {
 /// Where a tensor lies.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<Bytes>,
     pub(super) stored: Stored,
     pub(super) shape: Vec<usize>,
     /// In bytes from the start of the file.
@@ -61,6 +61,27 @@ impl Entry {
             _ => scale.clone(),
         });
         part
+    }
+
+    /// A matrix `[rows, columns]` with its rows as columns, in memory and in the format that it is stored in.
+    pub(super) fn transposed(&self) -> Result<Self, WeightsError> {
+        let &[rows, columns] = self.shape.as_slice() else {
+            return Err(WeightsError::Format(format!("{:?} is no matrix to transpose", self.shape)));
+        };
+        if matches!(self.stored, Stored::Int8 | Stored::Other) {
+            return Err(WeightsError::Format("the number format is not a float".into()));
+        }
+        let size = self.stored.bytes();
+        let mut before = vec![0; rows * columns * size];
+        read_at(&self.file, &mut before, self.offset)?;
+        let mut behind = vec![0; before.len()];
+        for (row, numbers) in before.chunks_exact((columns * size).max(1)).enumerate() {
+            for (column, number) in numbers.chunks_exact(size).enumerate() {
+                behind[(column * rows + row) * size..][..size].copy_from_slice(number);
+            }
+        }
+        let file = Arc::new(Bytes::Memory(behind));
+        Ok(Self { file, shape: vec![columns, rows], offset: 0, ..self.clone() })
     }
 
     /// Numbers of a row.
@@ -203,13 +224,34 @@ impl Table {
     }
 }
 
+/// What tensors are read from.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    /// A file that is held open.
+    File(File),
+    /// What was made of a tensor.
+    Memory(Vec<u8>),
+}
+
+pub(super) fn read_at(source: &Bytes, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    match source {
+        Bytes::File(file) => read_file_at(file, bytes, offset),
+        Bytes::Memory(memory) => {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let part = memory.get(start..).and_then(|rest| rest.get(..bytes.len()));
+            bytes.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+    }
+}
+
 #[cfg(unix)]
-pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+fn read_file_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
 #[cfg(windows)]
-pub(super) fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+fn read_file_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         let count = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
         if count == 0 {

@@ -139,6 +139,20 @@ impl Weights {
         Self { table: Arc::new(table), ..self.clone() }
     }
 
+    /// The same tensors with those matrices that `turns` names stored by column: `[in, out]`, as GPT-2 has its
+    /// convolutions, becomes `[out, in]`.
+    ///
+    /// # Errors
+    /// If one of them is no matrix of floats, or cannot be read.
+    pub fn transposed(&self, turns: impl Fn(&str) -> bool) -> Result<Self, WeightsError> {
+        let turned = self.table.iter().map(|(name, entry)| {
+            let entry = if turns(name) { entry.transposed()? } else { entry.clone() };
+            Ok((name.clone(), entry))
+        });
+        let table = turned.collect::<Result<HashMap<_, _>, WeightsError>>()?;
+        Ok(Self { table: Arc::new(table), ..self.clone() })
+    }
+
     /// The tensors below `name`.
     pub fn at(&self, name: impl AsRef<str>) -> Self {
         Self { prefix: self.full(name.as_ref()), ..self.clone() }

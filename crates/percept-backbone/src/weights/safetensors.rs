@@ -9,10 +9,13 @@ use std::sync::Arc;
 use percept_core::{Error, LocalModel};
 use safetensors::tensor::{Dtype, Metadata};
 
+use super::entry::Bytes;
 use super::{Entry, Stored, WeightsError};
 
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+/// As open_clip names a whole file, today and in older repositories.
+const OPEN_CLIP: [&str; 2] = ["open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"];
 /// Longer headers than this are refused by the `safetensors` crate too.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -22,6 +25,14 @@ pub(super) fn paths(local: &LocalModel) -> percept_core::Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let Some(index) = local.find(INDEX) else {
+        if let Some(path) = OPEN_CLIP.into_iter().find_map(|name| local.find(name)) {
+            return Ok(vec![path.to_owned()]);
+        }
+        // Other names are as good where there is no choice.
+        let mut others = local.files.iter().filter(|(name, _)| name.ends_with(".safetensors"));
+        if let (Some((_, only)), None) = (others.next(), others.next()) {
+            return Ok(vec![only.clone()]);
+        }
         return Ok(vec![local.file(WHOLE)?.to_owned()]);
     };
     let text = std::fs::read_to_string(index).map_err(|error| Error::input(index, error))?;
@@ -50,7 +61,7 @@ pub(super) fn read_header(path: &Path, table: &mut HashMap<String, Entry>) -> Re
     file.read_exact(&mut bytes)?;
     let metadata: Metadata =
         serde_json::from_slice(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
-    let file = Arc::new(file);
+    let file = Arc::new(Bytes::File(file));
     for (name, info) in metadata.tensors() {
         let stored = match info.dtype {
             Dtype::F32 => Stored::F32,

@@ -92,6 +92,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::Table;
+    use super::super::entry::Bytes;
     use super::*;
 
     /// Entries `[3, 2]` that lie one behind the other in a file, each given by its bytes.
@@ -105,7 +106,7 @@ mod tests {
         });
         let offsets = offsets.collect::<Vec<_>>();
         std::fs::File::create(&path).unwrap().write_all(&bytes).unwrap();
-        let file = Arc::new(std::fs::File::open(&path).unwrap());
+        let file = Arc::new(Bytes::File(std::fs::File::open(&path).unwrap()));
         std::fs::remove_file(&path).unwrap();
         let entry =
             |(stored, offset)| Entry { file: file.clone(), stored, shape: vec![3, 2], offset, scale: None };
@@ -155,6 +156,14 @@ mod tests {
         stack.read_codes(0, &mut kept).unwrap();
         assert_eq!((rows, kept), ([63.5, 0.5, -15.875, 0.0], [127, 1, -127, 0]));
         assert_eq!(stack.factors().unwrap(), [0.5, 0.125]);
+    }
+
+    #[test]
+    fn a_matrix_is_turned_in_its_own_format() {
+        let turned = entries("turned", &[(Stored::F16, &HALVES)])[0].transposed().unwrap();
+        assert_eq!((turned.shape.as_slice(), turned.stored), (&[2, 3][..], Stored::F16));
+        assert_eq!(turned.read().unwrap(), [1.0, -3.0, 65504.0, 2.0, 0.5, -0.25]);
+        assert_eq!(turned.rows(1, 1).read().unwrap(), [2.0, 0.5, -0.25]);
     }
 
     #[test]
