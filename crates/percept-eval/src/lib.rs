@@ -1,10 +1,11 @@
 //! How good answers are, against what is true: boxes and keypoints as COCO scores them ([`coco`]), index pictures by
-//! intersection over union ([`masks`]), transcripts by their word error rate ([`text`]).
+//! intersection over union ([`masks`]), depth by its errors ([`mod@depth`]), transcripts by their word error rate ([`text`]).
 //!
 //! Numbers are those of the reference implementations on the same files; each module names its own.
 #![forbid(unsafe_code)]
 
 pub mod coco;
+pub mod depth;
 mod files;
 mod limits;
 pub mod masks;
@@ -14,4 +15,4 @@ pub mod text;
 
 pub use limits::{Bound, Limit};
 pub use metric::Metric;
-pub use tasks::{detect, pose, segment, transcribe};
+pub use tasks::{depth, detect, pose, segment, transcribe};

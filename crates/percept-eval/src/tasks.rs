@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use percept_core::{Error, Result};
+use percept_media::depth::read;
 
 use crate::files::{self, Alike};
 use crate::text::{self, Normalizer};
-use crate::{coco, masks};
+use crate::{coco, depth as depths, masks};
 
 /// Boxes: a COCO file, and results as [`coco::Results::parse`] takes them.
 ///
@@ -45,6 +46,19 @@ pub fn segment(truth: &Path, results: &Path, ignored: &[u16]) -> Result<masks::R
         confusion.add(&said, &found, ignored).map_err(|error| Error::input(&pair.result, error))?;
     }
     Ok(confusion.report())
+}
+
+/// Depth maps: two files (npy, TIFF, PNG of 16-bit grey), or two folders of files with the same stems.
+///
+/// # Errors
+/// [`Error::Input`]: a file cannot be read or compared; [`Error::Argument`]: the folders differ.
+pub fn depth(truth: &Path, results: &Path, options: &depths::DepthOptions) -> Result<depths::Report> {
+    let mut all = depths::Depths::default();
+    for pair in files::pairs(truth, results, &["npy", "tiff", "tif", "png"], Alike::Stem)? {
+        let (said, found) = (read(&pair.truth, options.truth_scale)?, read(&pair.result, None)?);
+        all.add(&said, &found, options).map_err(|error| Error::input(&pair.result, error))?;
+    }
+    Ok(all.report())
 }
 
 /// Transcripts: two files (text, JSON of percept or whisper, srt or vtt), or two folders of files with the same stems.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use percept::eval::Limit;
+use percept::depth::DepthUnit;
+use percept::eval::{Limit, depth::Alignment};
 
 /// How good answers are, against what is true: numbers equal to those of the reference tools.
 ///
@@ -37,6 +38,26 @@ pub(crate) enum EvalTask {
         /// A sigma a keypoint, separated by commas, for other keypoints than COCO's 17.
         #[arg(long, value_delimiter = ',', value_name = "SIGMAS")]
         sigmas: Option<Vec<f64>>,
+    },
+    /// Depth maps: AbsRel, SqRel, RMSE, RMSE-log, log10, delta1, delta2, delta3, ordinal-error; means over pictures.
+    ///
+    /// TRUTH and RESULTS are npy, TIFF or PNGs of 16-bit grey, or folders of them with the same stems. Truth that is 0, not
+    /// finite or absent does not count. What percept writes as PNG says what it is; of other results --unit does.
+    Depth {
+        #[command(flatten)]
+        files: EvalFiles,
+        /// Metres of one step of a PNG of TRUTH, such as 0.00390625 for KITTI. [default: what it says, else 0.001]
+        #[arg(long, value_name = "METRES")]
+        truth_scale: Option<f64>,
+        /// What RESULTS are, where they do not say it: metres, or inverse depth without scale and shift.
+        #[arg(long, value_enum, default_value_t = UnitChoice::Metres)]
+        unit: UnitChoice,
+        /// What is fitted to TRUTH first: none, median, scale-shift. [default: none for metres, scale-shift for relative]
+        #[arg(long, value_name = "HOW")]
+        align: Option<Alignment>,
+        /// Truth beyond this does not count.
+        #[arg(long, value_name = "METRES")]
+        max_depth: Option<f64>,
     },
     /// Index pictures, whose values are the numbers of classes: mIoU, pixel-accuracy, boundary-F, and by class.
     ///
@@ -77,6 +98,21 @@ pub(crate) struct EvalFiles {
     /// End with exit code 1 where a metric is more, such as WER=0.1. Can be given several times.
     #[arg(long, value_name = "METRIC=VALUE")]
     pub(crate) max: Vec<Limit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitChoice {
+    Metres,
+    Relative,
+}
+
+impl UnitChoice {
+    pub(crate) fn unit(self) -> DepthUnit {
+        match self {
+            Self::Metres => DepthUnit::Metres,
+            Self::Relative => DepthUnit::RelativeInverse,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

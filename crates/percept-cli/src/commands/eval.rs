@@ -1,6 +1,6 @@
 //! `percept eval`: what is true and what was answered, to numbers.
 
-use percept::eval::{self, Bound, Metric, coco, masks, text};
+use percept::eval::{self, Bound, Metric, coco, depth, masks, text};
 use percept::flow::ExitCode;
 use percept::{Error, Result};
 use serde::Serialize;
@@ -13,6 +13,22 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
         EvalTask::Detect(files) => of_coco(files, "detect", eval::detect(&files.truth, &files.results)),
         EvalTask::Pose { files, sigmas } => {
             of_coco(files, "pose", eval::pose(&files.truth, &files.results, sigmas.as_deref()))
+        }
+        EvalTask::Depth { files, truth_scale, unit, align, max_depth } => {
+            let options = depth::DepthOptions {
+                truth_scale: *truth_scale,
+                unit: Some(unit.unit()),
+                alignment: *align,
+                max_depth: *max_depth,
+            };
+            let found = eval::depth(&files.truth, &files.results, &options);
+            read(found, |found| {
+                tell(files, "depth", &found, &found.metrics, || {
+                    let counts =
+                        format!("{} pictures, {} pixels that count\n\n", found.pictures, found.pixels);
+                    counts + &totals(&found.metrics)
+                })
+            })
         }
         EvalTask::Segment { files, ignore } => {
             let found = eval::segment(&files.truth, &files.results, ignore);
