@@ -4,7 +4,7 @@
 use percept::media::picture;
 use serde_json::{Value, json};
 
-use crate::project::{Project, Ran, finish, root};
+use crate::project::{Project, Ran, finish, follows_its_schema, root};
 use crate::scenes::{read, scene};
 
 fn model(name: &str) -> String {
@@ -24,13 +24,6 @@ fn pose(project: &Project, more: &[&str]) -> Ran {
 fn parsed(ran: &Ran) -> Value {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     serde_json::from_str(&ran.stdout).unwrap()
-}
-
-fn follows_its_schema(value: &Value, name: &str) {
-    let schema = std::fs::read_to_string(root().join("docs/schema").join(name)).unwrap();
-    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
-    let errors = validator.iter_errors(value).map(|error| error.to_string()).collect::<Vec<_>>();
-    assert!(errors.is_empty(), "{errors:?}");
 }
 
 fn project() -> Project {

@@ -4,7 +4,9 @@
 
 mod batch;
 mod boxes;
+mod caption;
 mod codes;
+mod depth;
 mod detect;
 mod doctor;
 mod eval;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 /// What a run of the program left.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -24,6 +26,14 @@ pub(crate) fn root() -> PathBuf {
 /// A tiny Whisper with random weights: it says something, but nothing that makes sense.
 pub(crate) fn tiny_whisper() -> String {
     root().join("tests/golden/whisper/f32").display().to_string()
+}
+
+/// Whether an answer is what `docs/schema` says.
+pub(crate) fn follows_its_schema(value: &Value, name: &str) {
+    let schema = std::fs::read_to_string(root().join("docs/schema").join(name)).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let errors = validator.iter_errors(value).map(|error| error.to_string()).collect::<Vec<_>>();
+    assert!(errors.is_empty(), "{errors:?}");
 }
 
 impl Project {
