@@ -1,11 +1,12 @@
 //! Depth Anything against transformers 5.23 (tests/reference/depth_anything.py).
 
-use percept_core::depth::DepthUnit;
+use percept_core::Model;
+use percept_core::depth::{DepthOptions, DepthUnit};
 use percept_golden::{fixture, runtime, snapshot};
 
 use super::Network;
 use crate::estimator::Estimator;
-use crate::fixture::{check, check_precisions, open};
+use crate::fixture::{check, check_precisions, input, open};
 
 const FOLDER: &str = "depth-anything";
 
@@ -53,4 +54,24 @@ fn what_it_cannot_be_is_an_error_that_names_the_key() {
     local.files.remove("model.safetensors");
     let opened = Estimator::<Network>::open(&local, &runtime(percept_core::Precision::F32));
     assert!(opened.is_err());
+}
+
+#[test]
+fn what_is_no_finite_number_is_an_error() {
+    let local = snapshot(FOLDER, &[]);
+    let mut config = percept_backbone::checkpoint::configuration(&local).unwrap();
+    // Beyond what a 32-bit float holds.
+    config["max_depth"] = serde_json::json!(1e39);
+    let folder = std::env::temp_dir().join(format!("percept-depth-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("config.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let mut local = local;
+    local.files.insert("config.json".into(), path);
+    let model = open::<Network>(&local);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let input = input(&fixture(FOLDER), 0, DepthOptions::default());
+    let error = model.predict(&[input]).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("no finite numbers"), "{error}: {cause}");
 }
