@@ -6,18 +6,15 @@
 
 mod bert;
 mod blip;
-#[allow(dead_code, reason = "used by architectures to come")]
 mod captioner;
 mod coca;
-#[allow(dead_code, reason = "used by architectures to come")]
 mod decoder;
 mod encoder_decoder;
-#[allow(dead_code, reason = "used by architectures to come")]
+mod florence2;
 mod generation;
 mod git;
 #[cfg(test)]
 mod testing;
-#[allow(dead_code, reason = "used by architectures to come")]
 mod tokens;
 
 use percept_core::{Arch, Caption};
@@ -30,6 +27,11 @@ pub const ARCHS: &[Arch<Caption>] = &[
         name: "vision-encoder-decoder",
         identifiers: &["VisionEncoderDecoderModel", "vision-encoder-decoder"],
         load: encoder_decoder::load,
+    },
+    Arch {
+        name: "florence2",
+        identifiers: &["Florence2ForConditionalGeneration", "florence2"],
+        load: florence2::load,
     },
     Arch { name: "git", identifiers: &["GitForCausalLM", "git"], load: git::load },
 ];

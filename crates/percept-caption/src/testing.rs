@@ -36,6 +36,10 @@ struct Asked {
 }
 
 impl Case {
+    pub(crate) fn task(&self) -> Option<CaptionTask> {
+        self.task
+    }
+
     pub(crate) fn input(&self, name: &str) -> CaptionInput {
         let request = match (self.task, &self.prompt) {
             (Some(task), _) => CaptionRequest::Task(task),
