@@ -2,10 +2,10 @@
 
 /// For each row of a matrix of finite costs its column, where it has one: as many pairs as the shorter side is long
 /// (Kuhn 1955; shortest augmenting paths as in Jonker and Volgenant 1987, O(rows² · columns)).
-fn cheapest(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<Option<usize>> {
+fn cheapest(rows: usize, columns: usize, cost: &dyn Fn(usize, usize) -> f64) -> Vec<Option<usize>> {
     if rows > columns {
         let mut turned = vec![None; rows];
-        for (column, row) in cheapest(columns, rows, |column, row| cost(row, column)).into_iter().enumerate()
+        for (column, row) in cheapest(columns, rows, &|column, row| cost(row, column)).into_iter().enumerate()
         {
             if let Some(row) = row {
                 turned[row] = Some(column);
@@ -73,7 +73,7 @@ pub(super) fn pairs(
         .map(|(r, c)| capped(r, c))
         .collect();
     let at = |row: usize, column: usize| matrix[row * columns + column];
-    let chosen = cheapest(rows, columns, at).into_iter().enumerate();
+    let chosen = cheapest(rows, columns, &at).into_iter().enumerate();
     chosen.filter_map(|(row, column)| Some((row, column?))).filter(|&(r, c)| at(r, c) <= limit).collect()
 }
 
@@ -108,7 +108,7 @@ mod tests {
             for _ in 0..20 {
                 let costs: Vec<f64> = (0..rows * columns).map(|_| random()).collect();
                 let cost = |row: usize, column: usize| costs[row * columns + column];
-                let found = cheapest(rows, columns, cost);
+                let found = cheapest(rows, columns, &cost);
                 let taken: Vec<(usize, usize)> =
                     found.iter().enumerate().filter_map(|(row, column)| Some((row, (*column)?))).collect();
                 assert_eq!(taken.len(), rows.min(columns));
