@@ -4,6 +4,7 @@
 
 mod batch;
 mod boxes;
+mod clips;
 mod codes;
 mod detect;
 mod doctor;
