@@ -24,11 +24,7 @@ pub fn atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// [`Error::Output`] with a hint: no space, no permission, a read-only file, a folder in the way, or
 /// whatever `fill` returned.
 pub fn atomic_with(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> Result<()> {
-    write(path, fill).map_err(|cause| Error::Output {
-        path: path.to_path_buf(),
-        hint: hint(&cause),
-        cause: cause.into(),
-    })
+    write(path, fill).map_err(|cause| unwritten(path, cause))
 }
 
 /// As [`atomic_with`], for a `fill` that answers something, and that may fail for other reasons than writing.
@@ -59,11 +55,7 @@ pub fn atomic_filled<T>(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) 
 /// # Errors
 /// [`Error::Output`] with a hint, as [`atomic`].
 pub fn folder(path: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
-    write_folder(path, files).map_err(|cause| Error::Output {
-        path: path.to_path_buf(),
-        hint: hint(&cause),
-        cause: cause.into(),
-    })
+    write_folder(path, files).map_err(|cause| unwritten(path, cause))
 }
 
 fn write_folder(path: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
@@ -92,50 +84,138 @@ fn write_folder(path: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
 }
 
 fn write(path: &Path, fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> io::Result<()> {
-    let target = follow_link(path)?;
-    let existing = match fs::metadata(&target) {
-        Ok(metadata) => Some(metadata),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    if let Some(metadata) = &existing {
-        if metadata.is_dir() {
-            return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
-        }
-        if !metadata.is_file() {
-            return stream(File::options().write(true).open(&target)?, fill).map(drop);
-        }
-        if metadata.permissions().readonly() {
-            return Err(io::Error::new(ErrorKind::PermissionDenied, "the file is read-only"));
+    let mut pending = Pending::begun(path)?;
+    stream(&mut pending, fill)?;
+    pending.kept()
+}
+
+/// A file that is being written for long, or by name, and appears at its place when it is whole ([`Pending::keep`]). What
+/// is dropped before was never there.
+///
+/// As with [`atomic_with`], missing folders are created, permissions are kept and links followed; a target that is no
+/// regular file is written to directly.
+#[derive(Debug)]
+pub struct Pending {
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// A pipe or a device.
+    Special(File),
+    /// A file under another name, and the name that it gets.
+    New(tempfile::NamedTempFile, PathBuf),
+}
+
+impl Pending {
+    /// Begins the file for `path`.
+    ///
+    /// # Errors
+    /// [`Error::Output`] with a hint, as [`atomic_with`].
+    pub fn new(path: &Path) -> Result<Self> {
+        Self::begun(path).map_err(|cause| unwritten(path, cause))
+    }
+
+    /// Where the bytes go until then, for what writes files by their names.
+    ///
+    /// # Errors
+    /// [`Error::Output`]: the target is no regular file.
+    pub fn name(&self) -> Result<&Path> {
+        match &self.place {
+            Place::New(temporary, _) => Ok(temporary.path()),
+            Place::Special(_) => Err(unwritten(&self.path, io::Error::other("it is no regular file"))),
         }
     }
-    let folder = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
 
-    let mut builder = tempfile::Builder::new();
-    let prefix = prefix();
-    builder.prefix(&prefix).suffix(SUFFIX);
-    match existing {
-        Some(metadata) => builder.permissions(metadata.permissions()),
-        None => builder.permissions(default_permissions(folder)?),
-    };
-    let mut temporary = builder.tempfile_in(folder)?;
-    stream(temporary.as_file_mut(), fill)?;
-    temporary.persist(&target).map_err(|error| error.error)?;
-    Ok(())
+    /// The path that the file is for.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// [`Error::Output`] with a hint.
+    pub fn keep(self) -> Result<()> {
+        let path = self.path.clone();
+        self.kept().map_err(|cause| unwritten(&path, cause))
+    }
+
+    fn begun(path: &Path) -> io::Result<Self> {
+        let place = |place| Self { path: path.to_owned(), place };
+        let target = follow_link(path)?;
+        let existing = match fs::metadata(&target) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(metadata) = &existing {
+            if metadata.is_dir() {
+                return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+            }
+            if !metadata.is_file() {
+                return File::options().write(true).open(&target).map(|file| place(Place::Special(file)));
+            }
+            if metadata.permissions().readonly() {
+                return Err(io::Error::new(ErrorKind::PermissionDenied, "the file is read-only"));
+            }
+        }
+        let folder = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(folder)?;
+
+        let mut builder = tempfile::Builder::new();
+        let prefix = prefix();
+        builder.prefix(&prefix).suffix(SUFFIX);
+        match existing {
+            Some(metadata) => builder.permissions(metadata.permissions()),
+            None => builder.permissions(default_permissions(folder)?),
+        };
+        Ok(place(Place::New(builder.tempfile_in(folder)?, target)))
+    }
+
+    fn kept(self) -> io::Result<()> {
+        match self.place {
+            Place::Special(_) => Ok(()),
+            Place::New(temporary, target) => {
+                temporary.persist(&target).map(drop).map_err(|error| error.error)
+            }
+        }
+    }
+
+    fn file(&mut self) -> &mut File {
+        match &mut self.place {
+            Place::Special(file) => file,
+            Place::New(temporary, _) => temporary.as_file_mut(),
+        }
+    }
+}
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file().flush()
+    }
+}
+
+fn unwritten(path: &Path, cause: io::Error) -> Error {
+    Error::Output { path: path.to_path_buf(), hint: hint(&cause), cause: cause.into() }
 }
 
 /// Buffers and flushes: an error that only shows at the last flush is an error too.
 fn stream<W: Write + Send>(
     file: W,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
-) -> io::Result<W> {
+) -> io::Result<()> {
     let mut buffer = BufWriter::with_capacity(1 << 16, file);
     fill(&mut buffer)?;
-    buffer.into_inner().map_err(io::IntoInnerError::into_error)
+    buffer.flush()
 }
 
 /// The file a symbolic link names, so that the link survives.
@@ -231,6 +311,24 @@ mod tests {
         fs::write(place.path().join("file"), []).unwrap();
         let error = folder(&place.path().join("file/pieces"), &[]).unwrap_err();
         assert!(error.hint().is_some(), "{}", error.chain());
+    }
+
+    #[test]
+    fn what_is_pending_is_there_when_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/clip.mp4");
+        let mut dropped = Pending::new(&path).unwrap();
+        dropped.write_all(b"half").unwrap();
+        drop(dropped);
+        assert!(names(path.parent().unwrap()).is_empty());
+        let pending = Pending::new(&path).unwrap();
+        fs::write(pending.name().unwrap(), b"by name").unwrap();
+        assert!(!path.exists());
+        pending.keep().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"by name");
+        assert_eq!(names(path.parent().unwrap()), ["clip.mp4"]);
+        #[cfg(unix)]
+        assert!(Pending::new(Path::new("/dev/null")).unwrap().name().is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod rf_detr;
 mod rt_detr;
 mod scores;
 mod tiles;
+pub mod track;
 mod yolos;
 
 pub use chosen::Chosen;

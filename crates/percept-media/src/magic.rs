@@ -60,6 +60,34 @@ pub(crate) fn picture(head: &[u8]) -> Option<&'static str> {
     })
 }
 
+const VIDEOS: &Table = &[
+    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file"),
+    (b"FLV\x01", "a Flash video"),
+    (b"\x00\x00\x01\xba", "an MPEG video"),
+    (b"\x00\x00\x01\xb3", "an MPEG video"),
+];
+
+/// Bytes of the beginning of a file that [`video`] may look at.
+pub(crate) const VIDEO_HEAD: u64 = 512;
+
+/// Which video it is.
+pub(crate) fn video(head: &[u8]) -> Option<&'static str> {
+    if picture(head).is_some() {
+        return None;
+    }
+    named(VIDEOS, head).or_else(|| match (head.get(..4)?, head.get(4..8)?, head.get(8..12)?) {
+        (b"RIFF", _, b"AVI ") => Some("an AVI video"),
+        (_, b"ftyp", b"M4A " | b"M4B " | b"M4P ") => None,
+        (_, b"ftyp", _) => Some("an MP4 or QuickTime video"),
+        (size, b"moov" | b"mdat" | b"wide", _) if size[0] == 0 => Some("a QuickTime video"),
+        // Packets of 188 bytes, in files of cameras with a time of 4 bytes before each.
+        _ if head.first() == Some(&0x47) && head.get(188) == Some(&0x47) => Some("an MPEG transport stream"),
+        _ if head.get(4) == Some(&0x47) && head.get(196) == Some(&0x47) => Some("an MPEG transport stream"),
+        _ => None,
+    })
+}
+
 /// What it is, where it is neither sound nor picture.
 pub(crate) fn other(head: &[u8]) -> Option<&'static str> {
     named(OTHERS, head)

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::Loaded;
 
 /// The version of the form. It grows when a field changes its meaning, not when one is added.
-const SCHEMA: &str = "percept/1";
+pub(crate) const SCHEMA: &str = "percept/1";
 
 /// A result with its origin. `docs/schema/` has its JSON Schema.
 #[derive(Serialize)]
@@ -103,7 +103,7 @@ impl RunCard {
 }
 
 #[derive(Serialize)]
-struct TimingsCard {
+pub(crate) struct TimingsCard {
     decode: f64,
     prepare: f64,
     model: f64,
@@ -111,7 +111,7 @@ struct TimingsCard {
 }
 
 impl TimingsCard {
-    fn new(timings: &Timings) -> Self {
+    pub(crate) fn new(timings: &Timings) -> Self {
         let round = |ms: f64| (ms * 1e3).round() / 1e3;
         Self {
             decode: round(timings.decode),

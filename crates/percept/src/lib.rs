@@ -22,6 +22,7 @@
 
 mod build;
 pub mod caption;
+pub mod clip;
 mod collect;
 pub mod depth;
 pub mod detect;

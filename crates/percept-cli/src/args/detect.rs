@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use percept::detect::Format;
 
-use super::shared::{OnPictures, format, fraction};
+use super::shared::{FormatOf, OnClips, OnPictures, format_or_clip, fraction};
 
 /// Image to boxes.
 ///
@@ -13,13 +13,17 @@ use super::shared::{OnPictures, format, fraction};
 #[command(after_help = "Examples:\n  percept detect street.jpg\n  \
                         percept detect photos/ -o out/ -f coco,yolo,png --class person,car --score 0.4\n  \
                         percept detect shelf.jpg --text 'a red mug, a price tag'\n  \
-                        percept detect aerial.tif --tile 1024 --overlap 128")]
+                        percept detect aerial.tif --tile 1024 --overlap 128\n  \
+                        percept detect clip.mp4 --track -f jsonl,mp4")]
 pub(crate) struct DetectArguments {
     #[command(flatten)]
     pub(crate) on: OnPictures,
-    /// Formats, separated by commas. [default: json, or what the extension of --output says]
-    #[arg(short, long, value_delimiter = ',', value_parser = format::<Format>)]
-    pub(crate) format: Vec<Format>,
+    #[command(flatten)]
+    pub(crate) clips: OnClips,
+    /// Formats, separated by commas; of clips jsonl (a line a frame) and mp4 (drawn). [default: json or jsonl, or what the
+    /// extension of --output says]
+    #[arg(short, long, value_delimiter = ',', value_parser = format_or_clip::<Format>)]
+    pub(crate) format: Vec<FormatOf<Format>>,
     /// What to look for, in words, separated by commas; each is a class. Needs a model that reads.
     #[arg(long, value_name = "TEXT", value_delimiter = ',')]
     pub(crate) text: Vec<String>,

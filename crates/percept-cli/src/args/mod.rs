@@ -23,7 +23,9 @@ pub(crate) use pose::PoseArguments;
 pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use run::RunArguments;
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
-pub(crate) use shared::{AutoOr, Compute, Fetching, Files, OnPictures, ProgressChoice, ProgressStyle};
+pub(crate) use shared::{
+    AutoOr, Compute, Fetching, Files, FormatOf, OnClips, OnPictures, ProgressChoice, ProgressStyle,
+};
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
 /// Perception in one program: image to mask, boxes and keypoints, speech to text and point clouds onto each other, from any published checkpoint, offline if you like.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use percept::pose::{Format, KeypointSet};
 
-use super::shared::{OnPictures, format, fraction};
+use super::shared::{FormatOf, OnClips, OnPictures, format_or_clip, fraction};
 
 /// Image to keypoints.
 ///
@@ -15,13 +15,17 @@ use super::shared::{OnPictures, format, fraction};
 #[command(after_help = "Examples:\n  percept pose dance.jpg -f json,png\n  \
                         percept pose team.jpg --boxes boxes.json --model vitpose-plus-small\n  \
                         percept pose horses/ -o out/ --keypoints ap10k -f coco,png\n  \
-                        percept pose portrait.jpg --whole")]
+                        percept pose portrait.jpg --whole\n  \
+                        percept pose clip.mp4 --track -f jsonl,mp4")]
 pub(crate) struct PoseArguments {
     #[command(flatten)]
     pub(crate) on: OnPictures,
-    /// Formats, separated by commas. [default: json, or what the extension of --output says]
-    #[arg(short, long, value_delimiter = ',', value_parser = format::<Format>)]
-    pub(crate) format: Vec<Format>,
+    #[command(flatten)]
+    pub(crate) clips: OnClips,
+    /// Formats, separated by commas; of clips jsonl (a line a frame) and mp4 (drawn). [default: json or jsonl, or what the
+    /// extension of --output says]
+    #[arg(short, long, value_delimiter = ',', value_parser = format_or_clip::<Format>)]
+    pub(crate) format: Vec<FormatOf<Format>>,
     /// Whose keypoints: percept's own detections in JSON, or [{"bbox": [x, y, width, height]}, ...]. With `image_id`s, each
     /// picture has those of its name.
     #[arg(long, value_name = "FILE")]

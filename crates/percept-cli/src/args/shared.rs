@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use percept::flow::Shard;
-use percept::{Device, Precision, ResultFormat};
+use percept::{Device, Precision, ResultFormat, clip};
 
 /// What goes in and where it comes out.
 #[derive(Args)]
@@ -107,6 +107,25 @@ pub(crate) struct OnPictures {
     pub(crate) progress: ProgressChoice,
 }
 
+/// What tasks have that take clips too.
+#[derive(Args)]
+pub(crate) struct OnClips {
+    /// Of a clip, look at the first of every N frames. [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) every: Option<NonZero<u32>>,
+    /// Of a clip, follow things from frame to frame, and number them (ByteTrack). Those that score 0.5 (or what is asked
+    /// for) count as sure; what goes on with them may score less.
+    #[arg(long)]
+    pub(crate) track: bool,
+}
+
+/// A format of pictures, or of clips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormatOf<F> {
+    Picture(F),
+    Clip(clip::Format),
+}
+
 /// Where and how the network runs.
 #[derive(Args)]
 pub(crate) struct Compute {
@@ -172,6 +191,14 @@ pub(crate) fn format<F: ResultFormat>(text: &str) -> Result<F, String> {
         let names: Vec<&str> = F::ALL.iter().map(|format| format.name()).collect();
         format!("formats are {}", names.join(", "))
     })
+}
+
+/// A format of pictures or of clips, by its name.
+pub(crate) fn format_or_clip<F: ResultFormat>(text: &str) -> Result<FormatOf<F>, String> {
+    match clip::Format::ALL.into_iter().find(|format| format.name() == text) {
+        Some(format) => Ok(FormatOf::Clip(format)),
+        None => format(text).map(FormatOf::Picture).map_err(|error| format!("{error}; of clips jsonl, mp4")),
+    }
 }
 
 /// A number between 0 and 1.

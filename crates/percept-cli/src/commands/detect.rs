@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use percept::clip::DetectWatch;
 use percept::detect::{
     self, Answers, DetectInput, DetectOptions, DetectRecord, Detections, Format, Looks, Merge, Nms, NmsScope,
     Task, Tiling, View,
@@ -11,16 +12,29 @@ use percept::hub::Hub;
 use percept::{Loaded, ModelCard, Rendered, Result, Runtime};
 use serde::Serialize;
 
+use super::clip::{self, Way};
 use super::pictures::{self, Asked, Picture};
 use crate::args::{DetectArguments, MergeChoice};
 
 pub(crate) fn run(arguments: &DetectArguments) -> Result<ExitCode> {
-    let formats = pictures::formats(&arguments.format, &arguments.on.files, &[Format::Json]);
-    pictures::run(&arguments.on, &Boxes::new(arguments, formats)?)
+    match clip::way(&arguments.on.files, &arguments.format, &arguments.clips)? {
+        Way::Clips(formats) => {
+            let Boxes { options, looks, .. } = Boxes::new(arguments, Vec::new())?;
+            let track = arguments.clips.track;
+            clip::run(&arguments.on, &arguments.clips, &formats, |hub, name, runtime| {
+                DetectWatch::load(hub, name, (*options).clone(), looks, track, runtime)
+            })
+        }
+        Way::Pictures(formats) => {
+            let formats = pictures::formats(&formats, &arguments.on.files, &[Format::Json]);
+            pictures::run(&arguments.on, &Boxes::new(arguments, formats)?)
+        }
+    }
 }
 
 /// `percept worker detect`.
 pub(crate) fn serve(arguments: &DetectArguments) -> Result<ExitCode> {
+    clip::refuse(&arguments.clips)?;
     pictures::serve(&arguments.on, &Boxes::new(arguments, vec![Format::Json])?)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod caption;
+pub(crate) mod clip;
 pub(crate) mod completions;
 pub(crate) mod depth;
 pub(crate) mod detect;

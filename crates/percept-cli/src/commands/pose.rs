@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use percept::clip::PoseWatch;
 use percept::flow::{ExitCode, Item, Plan};
 use percept::hub::Hub;
 use percept::pose::{
@@ -11,6 +12,7 @@ use percept::pose::{
 use percept::{Error, Loaded, Rendered, Result, Runtime};
 use serde::Serialize;
 
+use super::clip::{self, Way};
 use super::pictures::{self, Asked, Picture};
 use crate::args::PoseArguments;
 
@@ -18,12 +20,36 @@ use crate::args::PoseArguments;
 const ALIKE: f32 = 0.9;
 
 pub(crate) fn run(arguments: &PoseArguments) -> Result<ExitCode> {
-    let formats = pictures::formats(&arguments.format, &arguments.on.files, &[Format::Json]);
-    pictures::run(&arguments.on, &Keypoints::new(arguments, formats)?)
+    match clip::way(&arguments.on.files, &arguments.format, &arguments.clips)? {
+        Way::Clips(formats) => clips(arguments, &formats),
+        Way::Pictures(formats) => {
+            let formats = pictures::formats(&formats, &arguments.on.files, &[Format::Json]);
+            pictures::run(&arguments.on, &Keypoints::new(arguments, formats)?)
+        }
+    }
+}
+
+fn clips(arguments: &PoseArguments, formats: &[percept::clip::Format]) -> Result<ExitCode> {
+    let track = arguments.clips.track;
+    let Keypoints { options, whose, .. } = Keypoints::new(arguments, Vec::new())?;
+    let finder = match whose {
+        Whose::Found(finder) => Some(finder),
+        Whose::Whole if track => {
+            return Err(Error::argument("--track follows subjects that are found, and --whole finds none"));
+        }
+        Whose::Whole => None,
+        Whose::Boxes(_) => {
+            return Err(Error::argument("--boxes are of a picture; the subjects of a clip are found in it"));
+        }
+    };
+    clip::run(&arguments.on, &arguments.clips, formats, |hub, name, runtime| {
+        PoseWatch::load(hub, name, finder.as_ref(), options, track, runtime)
+    })
 }
 
 /// `percept worker pose`.
 pub(crate) fn serve(arguments: &PoseArguments) -> Result<ExitCode> {
+    clip::refuse(&arguments.clips)?;
     pictures::serve(&arguments.on, &Keypoints::new(arguments, vec![Format::Json])?)
 }
 

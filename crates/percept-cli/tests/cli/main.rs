@@ -5,6 +5,7 @@
 mod batch;
 mod boxes;
 mod caption;
+mod clips;
 mod codes;
 mod depth;
 mod detect;

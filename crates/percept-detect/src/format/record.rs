@@ -20,6 +20,9 @@ pub struct DetectRecord {
 pub struct DetectionRecord {
     /// From 1.
     pub id: u32,
+    /// In the frames of a clip, which thing it is: the same number in all of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub track: Option<u32>,
     /// What it is.
     pub label: Label,
     /// 0 to 1.
@@ -32,6 +35,15 @@ pub struct DetectionRecord {
 }
 
 impl DetectRecord {
+    /// Of what was found in a frame, with the track of each; see [`crate::track::Tracker::update`].
+    pub fn tracked(found: &Detections, tracks: &[Option<u32>]) -> Self {
+        let mut record = Self::new(found);
+        for (detection, track) in record.detections.iter_mut().zip(tracks) {
+            detection.track = *track;
+        }
+        record
+    }
+
     /// Of all that was found.
     pub fn new(found: &Detections) -> Self {
         let detections = found.detections.iter().zip(1..).map(|(one, id)| DetectionRecord::new(one, id));
@@ -40,10 +52,11 @@ impl DetectRecord {
 }
 
 impl DetectionRecord {
-    /// With its mask run-length encoded.
+    /// With its mask run-length encoded; in no track.
     pub fn new(detection: &Detection, id: u32) -> Self {
         Self {
             id,
+            track: None,
             label: detection.label.clone(),
             score: detection.score,
             box_xyxy: detection.bounding_box,

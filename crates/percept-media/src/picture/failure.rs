@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Empty,
     #[error("it is {0}, not a picture")]
     Other(&'static str),
+    #[error("it is {0}, not a picture")]
+    Video(&'static str),
     #[error("it is {0}, which is not supported")]
     Foreign(&'static str),
     #[error("it is no picture of a known kind")]
@@ -61,6 +63,12 @@ impl Failure {
             Self::Empty => "was the download cut off at once?",
             Self::Other(_) | Self::Unknown => {
                 "jpeg, png, webp, tiff, bmp, gif, pnm and hdr are read, whatever the name says"
+            }
+            Self::Video(_) if crate::video::SUPPORTED => {
+                "clips go through `percept detect` and `percept pose`, named by themselves"
+            }
+            Self::Video(_) => {
+                "`percept detect` and `percept pose` take clips: build percept with `--features video`"
             }
             Self::Foreign(_) | Self::Unsupported(_) => {
                 "convert it first: `magick FILE picture.png` (ImageMagick)"

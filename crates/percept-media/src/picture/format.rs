@@ -43,17 +43,13 @@ const RAWS: &Table = &[
     (b"FUJIFILMCCD-RAW", "a Fujifilm raw picture"),
 ];
 
-/// What holds sound or film.
+/// What holds sound.
 const SOUNDS: &Table = &[
     (b"ID3", "an MP3 sound file"),
     (b"fLaC", "a FLAC sound file"),
     (b"OggS", "an Ogg sound file"),
     (b"FORM", "an AIFF sound file"),
     (b"caff", "a CAF sound file"),
-    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file"),
-    (b"FLV\x01", "a Flash video"),
-    (b"\x00\x00\x01\xba", "an MPEG video"),
 ];
 
 impl Format {
@@ -78,15 +74,17 @@ impl Format {
             (Some(b"RIFF" | b"RIFX" | b"RF64"), _, Some(b"WAVE")) => {
                 return Err(Failure::Other("a WAVE sound file"));
             }
-            (Some(b"RIFF"), _, Some(b"AVI ")) => return Err(Failure::Other("an AVI video")),
             _ => {}
         }
         if let Some(name) = magic::picture(head) {
             return Err(Failure::Foreign(name));
         }
+        if let Some(name) = magic::video(head) {
+            return Err(Failure::Video(name));
+        }
         Err(match magic::named(SOUNDS, head).or_else(|| magic::other(head)) {
             Some(name) => Failure::Other(name),
-            None if head.get(4..8) == Some(b"ftyp") => Failure::Other("an MP4 or QuickTime video"),
+            None if head.get(4..8) == Some(b"ftyp") => Failure::Other("an MPEG-4 sound file"),
             None if head.starts_with(b"<svg") || head.starts_with(b"<?xml") => {
                 Failure::Foreign("an SVG or XML file")
             }
@@ -155,6 +153,8 @@ mod tests {
             said(b"\0\0\0\x18ftypisom\0\0"),
             Err("it is an MP4 or QuickTime video, not a picture".into())
         );
+        assert_eq!(said(b"\0\0\0\x18ftypM4A \0\0"), Err("it is an MPEG-4 sound file, not a picture".into()));
+        assert_eq!(said(b"RIFF\x10\0\0\0AVI LIST"), Err("it is an AVI video, not a picture".into()));
         assert_eq!(said(b"\x01\x02\x03\x04"), Err("it is no picture of a known kind".into()));
         assert_eq!(
             said(b"II*\0\x10\0\0\0CR\x02\0"),

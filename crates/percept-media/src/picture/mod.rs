@@ -36,6 +36,8 @@ pub use encode::{
 };
 pub use info::{Mapping, PictureInfo, PictureWarning};
 pub use resize::{ResizeFilter, fit_within, resize};
+#[cfg(feature = "video")]
+pub(crate) use turn::upright;
 pub use turn::{displayed_mask, stored_mask};
 
 use failure::Failure;

@@ -3,7 +3,7 @@
 use percept_core::segment::{Image, Mask, Orientation};
 
 /// The picture as it is displayed, of one as it is stored.
-pub(super) fn upright(stored: Image, orientation: Orientation) -> Image {
+pub(crate) fn upright(stored: Image, orientation: Orientation) -> Image {
     if orientation == Orientation::UPRIGHT {
         return stored;
     }

@@ -23,6 +23,9 @@ pub struct PoseRecord {
 pub struct PoseEntry {
     /// The number of its box, from 0.
     pub subject: usize,
+    /// In the frames of a clip, who it is: the same number in all of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub track: Option<u32>,
     /// What the subject was taken for, or null.
     pub label: Option<Label>,
     /// 0 to 1.
@@ -49,6 +52,15 @@ pub struct KeypointRecord {
 }
 
 impl PoseRecord {
+    /// Of a frame, with the track of each pose.
+    pub fn tracked(poses: &Poses, tracks: &[Option<u32>]) -> Self {
+        let mut record = Self::new(poses);
+        for (pose, track) in record.poses.iter_mut().zip(tracks) {
+            pose.track = *track;
+        }
+        record
+    }
+
     /// Of the displayed picture.
     pub fn new(poses: &Poses) -> Self {
         Self {
@@ -70,6 +82,7 @@ impl PoseEntry {
         };
         Self {
             subject: pose.subject,
+            track: None,
             label: pose.label.clone(),
             score: pose.score,
             box_xyxy: pose.bounding_box,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use percept_backbone::checkpoint::ClassFilter;
 use percept_core::detect::DetectOptions;
-use percept_core::{Pose as PoseTask, Result, Runtime};
+use percept_core::{Detect, Pose as PoseTask, Result, Runtime};
 use percept_hub::Hub;
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ pub use subjects::Boxes;
 use crate::envelope::ModelCard;
 use crate::load::{Loaded, load as load_model};
 use top_down::TopDown;
+pub(crate) use top_down::subject;
 
 /// The task, for [`crate::Envelope::new`] and [`crate::flow::run`].
 pub type Task = PoseTask;
@@ -72,10 +73,37 @@ pub fn load(
     keypoints: Option<KeypointSet>,
     runtime: &Runtime,
 ) -> Result<LoadedPose> {
-    let loaded = load_model(hub, percept_pose::ARCHS, name, runtime)?;
-    let pose = ModelCard::new(&loaded);
+    let Apart { poses, finding, card } = apart(hub, name, finder, keypoints, runtime)?;
+    let Some(Finding { detector, options }) = finding else { return Ok(LoadedPose { loaded: poses, card }) };
+    let model = Box::new(TopDown::new(detector.model, options, poses.model));
+    Ok(LoadedPose { loaded: Loaded { model, ..poses }, card })
+}
+
+/// A model of poses, and what finds their subjects, for who does something in between.
+pub(crate) struct Apart {
+    pub(crate) poses: Loaded<PoseTask>,
+    pub(crate) finding: Option<Finding>,
+    pub(crate) card: PoseCard,
+}
+
+/// What finds subjects.
+pub(crate) struct Finding {
+    pub(crate) detector: Loaded<Detect>,
+    pub(crate) options: Arc<DetectOptions>,
+}
+
+/// As [`load`], with the two models by themselves.
+pub(crate) fn apart(
+    hub: &Hub,
+    name: Option<&str>,
+    finder: Option<&Finder>,
+    keypoints: Option<KeypointSet>,
+    runtime: &Runtime,
+) -> Result<Apart> {
+    let poses = load_model(hub, percept_pose::ARCHS, name, runtime)?;
+    let pose = ModelCard::new(&poses);
     let Some(finder) = finder else {
-        return Ok(LoadedPose { loaded, card: PoseCard { pose, detector: None } });
+        return Ok(Apart { poses, finding: None, card: PoseCard { pose, detector: None } });
     };
     let asked = DetectOptions { score: finder.score, ..DetectOptions::default() };
     let detector = crate::detect::load(hub, finder.model.as_deref(), &asked, None, runtime)?;
@@ -87,6 +115,5 @@ pub fn load(
     ClassFilter::new(&classes, detector.model.labels())?;
     let options = Arc::new(DetectOptions { classes, ..asked });
     let card = PoseCard { pose, detector: Some(ModelCard::new(&detector)) };
-    let model = Box::new(TopDown::new(detector.model, options, loaded.model));
-    Ok(LoadedPose { loaded: Loaded { model, ..loaded }, card })
+    Ok(Apart { poses, finding: Some(Finding { detector, options }), card })
 }

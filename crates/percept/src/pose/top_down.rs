@@ -7,6 +7,11 @@ use percept_core::pose::{PoseInput, Poses, Subject};
 use percept_core::segment::Label;
 use percept_core::{Detect, Model, Pose, Precision, Predicted, RawTensor, Result};
 
+/// What was found as whose pose is wanted.
+pub(crate) fn subject(found: Detection) -> Subject {
+    Subject { bounding_box: found.bounding_box, score: found.score, label: Some(found.label) }
+}
+
 /// Finds subjects, then their poses. Subjects that inputs bring do not count.
 pub(super) struct TopDown {
     detector: Box<dyn Model<Detect>>,
@@ -29,11 +34,6 @@ impl TopDown {
             .iter()
             .map(|input| DetectInput { image: input.image.clone(), options: self.options.clone() });
         let found = self.detector.predict(&seen.collect::<Vec<_>>())?;
-        let subject = |found: Detection| Subject {
-            bounding_box: found.bounding_box,
-            score: found.score,
-            label: Some(found.label),
-        };
         let with = |(input, predicted): (&PoseInput, Predicted<percept_core::detect::Detections>)| {
             let timings = &predicted.timings;
             let taken = timings.prepare + timings.model + timings.finish;
