@@ -36,8 +36,8 @@ impl Tiled {
     ///
     /// # Errors
     /// [`Error::Argument`] where the overlap is not smaller than half a tile.
-    pub fn new(model: Box<dyn Model<Depth>>, tile: u32, overlap: u32) -> Result<Self> {
-        Ok(Self { model, tiling: Tiling::new(tile, overlap)? })
+    pub fn new(model: Box<dyn Model<Depth>>, tiling: Tiling) -> Self {
+        Self { model, tiling }
     }
 
     fn one(&self, input: &DepthInput) -> Result<Predicted<DepthMap>> {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     fn tiled(model: Knowing, input: &DepthInput) -> DepthMap {
-        let tiled = Tiled::new(Box::new(model), 128, 40).unwrap();
+        let tiled = Tiled::new(Box::new(model), Tiling::new(128, 40).unwrap());
         tiled.predict(std::slice::from_ref(input)).unwrap().remove(0).output
     }
 

@@ -27,4 +27,10 @@ pub(crate) struct DepthArguments {
     /// The horizontal field of view of the displayed picture.
     #[arg(long, value_name = "DEGREES", conflicts_with = "focal")]
     pub(crate) fov: Option<f32>,
+    /// See large pictures in tiles of N by N pixels too, each fitted to what the whole looks like; seams do not show.
+    #[arg(long, value_name = "N")]
+    pub(crate) tile: Option<u32>,
+    /// Pixels that neighbouring tiles share. [default: a quarter of a tile]
+    #[arg(long, value_name = "M", requires = "tile")]
+    pub(crate) overlap: Option<u32>,
 }

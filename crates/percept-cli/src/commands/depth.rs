@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use percept::depth::{self, Answers, Camera, DepthInput, DepthMap, DepthOptions, Format, Task, known_focal};
+use percept::depth::{
+    self, Answers, Camera, DepthInput, DepthMap, DepthOptions, Format, Task, Tiling, known_focal,
+};
 use percept::flow::{ExitCode, Item};
 use percept::hub::Hub;
 use percept::{Loaded, ModelCard, Rendered, Result, Runtime};
@@ -24,6 +26,7 @@ pub(crate) fn serve(arguments: &DepthArguments) -> Result<ExitCode> {
 #[derive(Debug)]
 struct Depths {
     camera: Option<Camera>,
+    tiling: Option<Tiling>,
     formats: Vec<Format>,
 }
 
@@ -31,7 +34,8 @@ impl Depths {
     fn new(arguments: &DepthArguments, formats: Vec<Format>) -> Result<Self> {
         let focal = arguments.focal.map(Camera::Focal);
         let camera = focal.or(arguments.fov.map(Camera::FieldOfView)).map(Camera::check).transpose()?;
-        Ok(Self { camera, formats })
+        let tiling = |tile: u32| Tiling::new(tile, arguments.overlap.unwrap_or(tile / 4));
+        Ok(Self { camera, tiling: arguments.tile.map(tiling).transpose()?, formats })
     }
 
     fn answers<'a>(&self, picture: &'a Picture, map: &'a DepthMap) -> Answers<'a> {
@@ -49,7 +53,7 @@ impl Asked for Depths {
     }
 
     fn load(&self, hub: &Hub, name: Option<&str>, runtime: &Runtime) -> Result<(Loaded<Task>, ModelCard)> {
-        let loaded = depth::load(hub, name, runtime)?;
+        let loaded = depth::load(hub, name, self.tiling, runtime)?;
         let card = ModelCard::new(&loaded);
         Ok((loaded, card))
     }

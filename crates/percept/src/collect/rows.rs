@@ -60,7 +60,12 @@ pub(super) fn each(records: &[Record], sink: &mut dyn Sink) -> Result<()> {
     sink.begin(columns)?;
     for record in records.iter().filter(|record| record.status == Status::Done) {
         let value = read::result(record)?;
-        for row in value.pointer(place).and_then(Value::as_array).into_iter().flatten() {
+        let rows = match value.pointer(place) {
+            Some(Value::Array(rows)) => rows.as_slice(),
+            Some(row @ Value::Object(_)) => std::slice::from_ref(row),
+            _ => &[],
+        };
+        for row in rows {
             sink.row(&record.input.path.path, row)?;
         }
     }
@@ -108,7 +113,19 @@ fn table(task: &str) -> Option<(&'static str, &'static [Column])> {
         column("right", "/box_xyxy/2", Kind::Single),
         column("bottom", "/box_xyxy/3", Kind::Single),
     ];
+    const DEPTH: &[Column] = &[
+        column("unit", "/unit", Kind::Text),
+        column("minimum", "/minimum", Kind::Single),
+        column("maximum", "/maximum", Kind::Single),
+        column("mean", "/mean", Kind::Double),
+        column("median", "/median", Kind::Single),
+        column("focal", "/focal/pixels", Kind::Single),
+    ];
+    const CAPTION: &[Column] =
+        &[column("text", "/text", Kind::Text), column("score", "/score", Kind::Single)];
     match task {
+        "caption" => Some(("/result/captions", CAPTION)),
+        "depth" => Some(("/result", DEPTH)),
         "detect" => Some(("/result/detections", DETECT)),
         "pose" => Some(("/result/poses", POSE)),
         "segment" => Some(("/result/instances", SEGMENT)),

@@ -131,6 +131,10 @@ impl Item {
             "detect" => item.picture(record, &path, parsed(result).map(Shown::Boxes)),
             "pose" => item.picture(record, &path, parsed(result).map(Shown::Poses)),
             "transcribe" => item.recording(record, parsed(result)),
+            "caption" => {
+                item.text = result.as_ref().and_then(captions).or_else(|| text(record));
+                item.picture(record, &path, None);
+            }
             _ if crate::picture::is_picture(&path) => item.picture(record, &path, None),
             _ => item.sound = transcribe::is_recording(&path),
         }
@@ -196,6 +200,12 @@ fn found(result: Shown) -> Vec<Found> {
             all.map(each).collect()
         }
     }
+}
+
+/// What a model says of a picture, a line a caption.
+fn captions(result: &Value) -> Option<String> {
+    let captions = result["captions"].as_array()?.iter().filter_map(|caption| caption["text"].as_str());
+    Some(cut(&captions.collect::<Vec<_>>().join("\n"))).filter(|text| !text.is_empty())
 }
 
 /// The result of a task, where it is one.
