@@ -40,8 +40,7 @@ TARGETS += [("percept int8", "torch bf16", None)]
 class Worker:
     """A `percept worker` that has answered once."""
 
-    def __init__(self, binary: Path, folder: Path, precision: str, boxes: Path | None):
-        task = ["pose", "--boxes", boxes] if boxes else ["detect"]
+    def __init__(self, binary: Path, folder: Path, precision: str, task: list):
         command = [binary, "worker", *task, "--model", folder, "--precision", precision, "--threads", THREADS]
         self.path = folder / "picture.png"
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -88,7 +87,8 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
             continue
         cases[f"torch {precision}"] = functools.partial(torch_turn, peer, pixels.to(dtype))
     for precision in PRECISIONS:
-        workers.append(Worker(binary, folder, precision, boxes))
+        task = ["pose", "--boxes", boxes] if boxes else ["detect"]
+        workers.append(Worker(binary, folder, precision, task))
         cases[f"percept {precision}"] = workers[-1].turn
     turns: dict[str, list[Turn]] = {case: [] for case in cases}
     for _ in range(rounds):

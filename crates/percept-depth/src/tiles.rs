@@ -32,10 +32,7 @@ struct Window {
 }
 
 impl Tiled {
-    /// Tiles of `tile` by `tile` pixels of which neighbours share `overlap`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where the overlap is not smaller than half a tile.
+    /// Around a model.
     pub fn new(model: Box<dyn Model<Depth>>, tiling: Tiling) -> Self {
         Self { model, tiling }
     }

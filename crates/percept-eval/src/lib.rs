@@ -1,9 +1,11 @@
 //! How good answers are, against what is true: boxes and keypoints as COCO scores them ([`coco`]), index pictures by
-//! intersection over union ([`masks`]), depth by its errors ([`mod@depth`]), transcripts by their word error rate ([`text`]).
+//! intersection over union ([`masks`]), depth by its errors ([`mod@depth`]), captions by the words
+//! that they share with references ([`mod@caption`]), transcripts by their word error rate ([`text`]).
 //!
 //! Numbers are those of the reference implementations on the same files; each module names its own.
 #![forbid(unsafe_code)]
 
+pub mod caption;
 pub mod coco;
 pub mod depth;
 mod files;
@@ -15,4 +17,4 @@ pub mod text;
 
 pub use limits::{Bound, Limit};
 pub use metric::Metric;
-pub use tasks::{depth, detect, pose, segment, transcribe};
+pub use tasks::{caption, depth, detect, pose, segment, transcribe};

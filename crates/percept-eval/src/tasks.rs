@@ -7,7 +7,7 @@ use percept_media::depth::read;
 
 use crate::files::{self, Alike};
 use crate::text::{self, Normalizer};
-use crate::{coco, depth as depths, masks};
+use crate::{caption as captions, coco, depth as depths, masks};
 
 /// Boxes: a COCO file, and results as [`coco::Results::parse`] takes them.
 ///
@@ -46,6 +46,15 @@ pub fn segment(truth: &Path, results: &Path, ignored: &[u16]) -> Result<masks::R
         confusion.add(&said, &found, ignored).map_err(|error| Error::input(&pair.result, error))?;
     }
     Ok(confusion.report())
+}
+
+/// Captions: two JSON files as COCO has them, or two text files or folders of them with the same stems, where each line of a
+/// truth is a reference.
+///
+/// # Errors
+/// [`Error::Input`]: a file cannot be read, or results are not of the truth's pictures; [`Error::Argument`]: folders differ.
+pub fn caption(truth: &Path, results: &Path) -> Result<captions::Report> {
+    Ok(captions::score(&captions::pairs(truth, results)?))
 }
 
 /// Depth maps: two files (npy, TIFF, PNG of 16-bit grey), or two folders of files with the same stems.

@@ -39,6 +39,11 @@ pub(crate) enum EvalTask {
         #[arg(long, value_delimiter = ',', value_name = "SIGMAS")]
         sigmas: Option<Vec<f64>>,
     },
+    /// Captions: exact, BLEU-1 to BLEU-4, ROUGE-L and CIDEr, as pycocoevalcap on the same words.
+    ///
+    /// TRUTH and RESULTS are COCO's JSON (`annotations` of image_id and caption; a list of image_id and caption), or text files
+    /// or folders of them with the same stems: each line of TRUTH is a reference, the first line of a result the caption.
+    Caption(EvalFiles),
     /// Depth maps: AbsRel, SqRel, RMSE, RMSE-log, log10, delta1, delta2, delta3, ordinal-error; means over pictures.
     ///
     /// TRUTH and RESULTS are npy, TIFF or PNGs of 16-bit grey, or folders of them with the same stems. Truth that is 0, not

@@ -14,6 +14,12 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
         EvalTask::Pose { files, sigmas } => {
             of_coco(files, "pose", eval::pose(&files.truth, &files.results, sigmas.as_deref()))
         }
+        EvalTask::Caption(files) => read(eval::caption(&files.truth, &files.results), |found| {
+            tell(files, "caption", &found, &found.metrics, || {
+                let counts = format!("{} captions, {} references\n\n", found.pictures, found.references);
+                counts + &totals(&found.metrics)
+            })
+        }),
         EvalTask::Depth { files, truth_scale, unit, align, max_depth } => {
             let options = depth::DepthOptions {
                 truth_scale: *truth_scale,

@@ -1,0 +1,139 @@
+"""Depth of a picture and a caption: percept and torch, taking turns in one run.
+
+    cargo build --release -p percept-cli
+    python benches/peers/depth_caption.py target/release/percept [--folder KEEP] [--rounds 5] [--only depth-anything-v2-small]
+
+Builds each model with random weights. percept's time is the `model` of the answers of a `percept worker` that is warm; torch's is
+the forward pass on the prepared pixels, with fused attention. A caption is greedy and 20 tokens long, or 1: the picture's encoder and
+little more. Each turn begins when nobody else computes. Medians of the rounds; ratios are medians of ratios round by round.
+"""
+
+import argparse
+import copy
+import functools
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+from detect import PRECISIONS, TARGETS, THREADS, Worker, torch_turn  # sets threads before torch reads them
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+from transformers import (
+    BertTokenizerFast,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipImageProcessor,
+    BlipTextConfig,
+    DepthAnythingConfig,
+    DepthAnythingForDepthEstimation,
+    Dinov2Config,
+    DPTImageProcessor,
+)
+
+from quiet import Quiet, Turn, median, ratio, verdict
+
+CASES = ["depth-anything-v2-small", "blip-base-1", "blip-base-20"]
+
+
+def depth_anything(folder: Path):
+    backbone = Dinov2Config(
+        hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14,
+        out_indices=[3, 6, 9, 12], apply_layernorm=True, reshape_hidden_states=False,
+    )  # fmt: skip
+    config = DepthAnythingConfig(
+        backbone_config=backbone, reassemble_hidden_size=384, neck_hidden_sizes=[48, 96, 192, 384], fusion_hidden_size=64
+    )
+    processor = DPTImageProcessor(
+        size={"height": 518, "width": 518}, keep_aspect_ratio=True, ensure_multiple_of=14, resample=3,
+        image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225],
+    )  # fmt: skip
+    return DepthAnythingForDepthEstimation(config).eval(), processor
+
+
+def blip(folder: Path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words += [f"w{index}" for index in range(30_522 - len(words))]
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join([*words, "[DEC]", "[ENC]"]) + "\n")
+    BertTokenizerFast(vocab_file=str(vocabulary)).save_pretrained(folder)
+    config = BlipConfig(text_config=BlipTextConfig(bos_token_id=30_522, sep_token_id=102, pad_token_id=0).to_dict())
+    model = BlipForConditionalGeneration(config).eval()
+    return model, BlipImageProcessor(size={"height": 384, "width": 384})
+
+
+def caption_turn(model, tokens: int, pixels: torch.Tensor) -> float:
+    with torch.inference_mode():
+        start = time.perf_counter()
+        model.generate(pixel_values=pixels, max_new_tokens=tokens, min_new_tokens=tokens, num_beams=1, do_sample=False)
+        return time.perf_counter() - start
+
+
+def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) -> dict[str, list[Turn]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    captions = case.startswith("blip")
+    model, processor = (blip if captions else depth_anything)(folder)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, 255, (518, 518, 3), np.uint8))
+    image.save(folder / "picture.png")
+    pixels = processor(images=image, return_tensors="pt")["pixel_values"]
+    tokens = case.rsplit("-", 1)[-1]
+    turn = functools.partial(caption_turn, tokens=int(tokens)) if captions else None
+    task = ["caption", "--beams", 1, "--min-tokens", tokens, "--max-tokens", tokens] if captions else ["depth"]
+    cases, workers = {}, []
+    for precision, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
+        peer = copy.deepcopy(model).to(dtype)
+        run = functools.partial(turn or torch_turn, peer, pixels=pixels.to(dtype))
+        run()
+        cases[f"torch {precision}"] = run
+    for precision in PRECISIONS:
+        workers.append(Worker(binary, folder, precision, task))
+        cases[f"percept {precision}"] = workers[-1].turn
+    turns: dict[str, list[Turn]] = {case: [] for case in cases}
+    for _ in range(rounds):
+        for key, run in cases.items():
+            undisturbed = quiet.wait()
+            turns[key].append(Turn(run(), undisturbed))
+    for worker in workers:
+        worker.end()
+    return turns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("percept", type=Path)
+    parser.add_argument("--folder", type=Path, help="where the models are built, to keep them")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--patience", type=float, default=120.0, help="seconds to wait for a quiet machine, in all")
+    arguments = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(THREADS)
+    quiet = Quiet(arguments.patience)
+    binary = arguments.percept.resolve()
+    names = ["torch f32", "torch bf16", *(f"percept {precision}" for precision in PRECISIONS)]
+    lines = [f"| model | {' | '.join(names)} | " + " | ".join(f"{a} / {b}" for a, b, _ in TARGETS) + " |"]
+    lines.append("|---|" + "---:|" * (len(names) + len(TARGETS)))
+    last = {}
+    with nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory() as folder:
+        for name in arguments.only.split(","):
+            turns = measure(name, binary, Path(folder) / name, arguments.rounds, quiet)
+            cells = [f"{median(turns[key]) * 1e3:.0f}" for key in names]
+            cells += [f"{ratio(turns[ours], turns[theirs]):.2f}" for ours, theirs, _ in TARGETS]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+            print(lines[-1], file=sys.stderr, flush=True)
+            last |= {f"{name} {key}": samples for key, samples in turns.items()}
+    print("\n".join(lines))
+    print(verdict(list(last.values())))
+    print({"threads": THREADS, "rounds": arguments.rounds, "torch": torch.__version__, "transformers": transformers.__version__})
+
+
+if __name__ == "__main__":
+    main()
