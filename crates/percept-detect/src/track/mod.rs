@@ -54,6 +54,9 @@ pub struct Sighting {
     pub class: u32,
 }
 
+/// Detections with their places in a frame.
+type Placed<'s> = Vec<(usize, &'s Sighting)>;
+
 /// Numbers the things of one clip.
 #[derive(Clone, Debug)]
 pub struct Tracker {
@@ -164,10 +167,7 @@ impl Tracker {
     }
 
     /// The sure and the unsure detections, with their places.
-    fn by_score<'s>(
-        &self,
-        sightings: &'s [Sighting],
-    ) -> (Vec<(usize, &'s Sighting)>, Vec<(usize, &'s Sighting)>) {
+    fn by_score<'s>(&self, sightings: &'s [Sighting]) -> (Placed<'s>, Placed<'s>) {
         let usable = |(_, sighting): &(usize, &Sighting)| {
             let [left, top, right, bottom] = sighting.bounding_box;
             right - left > 0.0 && bottom - top > 0.0 && (right - left + bottom - top).is_finite()
@@ -184,11 +184,11 @@ impl Tracker {
 /// Gives tracks their detections; the rest comes back.
 fn associate<'s>(
     tracks: &mut [&mut Track],
-    sightings: &[(usize, &'s Sighting)],
+    sightings: &Placed<'s>,
     frame: u64,
     limit: f64,
     cost: impl Fn(&Track, &Sighting) -> f64,
-) -> Vec<(usize, &'s Sighting)> {
+) -> Placed<'s> {
     let found =
         pairs(tracks.len(), sightings.len(), limit, |row, column| cost(tracks[row], sightings[column].1));
     let mut taken = vec![false; sightings.len()];

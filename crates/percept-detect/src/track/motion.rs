@@ -33,15 +33,18 @@ impl Motion {
     pub(super) fn new(corners: [f32; 4]) -> Self {
         let measured = measured(corners);
         let height = measured[HEIGHT];
-        let mut index = 0;
-        let axes = measured.map(|place| {
+        let axes = std::array::from_fn(|index| {
             let [place_sd, speed_sd] = match index {
                 ASPECT => [1e-2, 1e-5],
                 _ => [2.0 * PLACE * height, 10.0 * SPEED * height],
             };
-            index += 1;
-            let (place_variance, speed_variance) = (place_sd * place_sd, speed_sd * speed_sd);
-            Axis { place, speed: 0.0, place_variance, covariance: 0.0, speed_variance }
+            Axis {
+                place: measured[index],
+                speed: 0.0,
+                place_variance: place_sd * place_sd,
+                covariance: 0.0,
+                speed_variance: speed_sd * speed_sd,
+            }
         });
         Self { axes }
     }
