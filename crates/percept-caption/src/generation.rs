@@ -32,17 +32,25 @@ impl Length {
 /// What a checkpoint says of its texts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Generation {
+    /// A text is cut there.
     pub(crate) max: Length,
+    /// A text does not end before.
     pub(crate) min: Length,
+    /// Where nothing else is asked for.
     pub(crate) search: CaptionSearch,
+    /// When beams end.
     pub(crate) stopping: Stopping,
-    /// The exponent of the length, where beams are asked for without one.
+    /// Divides the scores of what was said; 1: nothing.
     pub(crate) repetition_penalty: f32,
     /// Tokens of runs that are said once at most; 0: any.
     pub(crate) no_repeat: usize,
+    /// What a text begins with behind its prompt, whatever its score.
     pub(crate) first: Option<u32>,
+    /// What a text that is cut ends with.
     pub(crate) last: Option<u32>,
+    /// What is never said.
     pub(crate) suppress: Vec<u32>,
+    /// What is not said first.
     pub(crate) suppress_at_start: Vec<u32>,
     /// What ends a text.
     pub(crate) end: u32,

@@ -23,8 +23,7 @@ pub(super) struct Shape {
     pub(super) context: usize,
     /// The token that fills up texts.
     pub(super) pad: u32,
-    /// Whether the class token is spared by the mask of padding; published weights were trained with one that spares
-    /// the wrong token.
+    /// Whether what layers add is multiplied by a factor a channel (layer scale).
     pub(super) scaled: bool,
     /// As `preprocessor_config.json` would state it.
     pub(super) preparation: Value,
