@@ -34,8 +34,10 @@ const COMPANIONS: [&str; 19] = [
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const CTRANSLATE2: &str = "model.bin";
-/// As open_clip writes it today; older repositories have one file of another name.
+/// As open_clip writes it today.
 const OPEN_CLIP: &str = "open_clip_model.safetensors";
+/// As it did before.
+const OLD_OPEN_CLIP: &str = "open_clip_pytorch_model.safetensors";
 
 /// The files of a model, as far as their names tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +66,8 @@ pub(crate) fn select(model: &str, names: &[String]) -> Result<Selection> {
         Weights::Sharded
     } else if has(CTRANSLATE2) {
         Weights::Single(CTRANSLATE2.into())
-    } else if has(OPEN_CLIP) {
-        Weights::Single(OPEN_CLIP.into())
+    } else if let Some(name) = [OPEN_CLIP, OLD_OPEN_CLIP].into_iter().find(|name| has(name)) {
+        Weights::Single(name.into())
     } else {
         Weights::Single(only_safetensors(model, names)?)
     };

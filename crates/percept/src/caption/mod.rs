@@ -19,7 +19,7 @@ use crate::load::{Loaded, load as load_model};
 pub type Task = percept_core::Caption;
 
 /// What ranks texts.
-const RANKING: &str = "coca-vit-b-32";
+const RANKING: &str = "coca-vit-l-14-mscoco";
 /// What has named tasks.
 const TASKS: &str = "florence-2-base";
 
