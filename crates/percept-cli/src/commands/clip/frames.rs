@@ -30,7 +30,9 @@ pub(in crate::commands) fn run<W: Watch>(
 ) -> Result<ExitCode> {
     check_options(&on.files)?;
     let files = formats.iter().map(|format| format.file(W::Task::NAME)).collect();
-    let plan = setup::plan(&on.files, files, &video::is_clip_name, &[W::Task::NAME])?;
+    // `.ts` is TypeScript too.
+    let is_clip = |path: &Path| video::is_clip_name(path) && video::is_clip(path);
+    let plan = setup::plan(&on.files, files, &is_clip, &[W::Task::NAME])?;
     check_plan(&plan, formats)?;
     if on.files.dry_run {
         return report::plan(&plan);
