@@ -35,7 +35,7 @@ from transformers import (
     DPTImageProcessor,
 )
 
-from quiet import Quiet, Turn, median, ratio, verdict
+from quiet import Quiet, Turn, median, ratio, take_turns, verdict
 
 CASES = ["depth-anything-v2-small", "blip-base-1", "blip-base-20"]
 
@@ -96,11 +96,7 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
     for precision in PRECISIONS:
         workers.append(Worker(binary, folder, precision, task))
         cases[f"percept {precision}"] = workers[-1].turn
-    turns: dict[str, list[Turn]] = {case: [] for case in cases}
-    for _ in range(rounds):
-        for key, run in cases.items():
-            undisturbed = quiet.wait()
-            turns[key].append(Turn(run(), undisturbed))
+    turns = take_turns(cases, rounds, quiet)
     for worker in workers:
         worker.end()
     return turns

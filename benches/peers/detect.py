@@ -29,7 +29,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 from full_size_detect import build  # noqa: E402
-from quiet import Quiet, Turn, median, ratio, verdict  # noqa: E402
+from quiet import Quiet, Turn, median, ratio, take_turns, verdict  # noqa: E402
 
 CASES = ["rf-detr-base", "rt-detr-v2-r18", "yolos-tiny", "detr-resnet-50", "vitpose-base", "vitpose-base-8"]
 PRECISIONS = ("f32", "bf16x3", "bf16", "int8")
@@ -90,11 +90,7 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
         task = ["pose", "--boxes", boxes] if boxes else ["detect"]
         workers.append(Worker(binary, folder, precision, task))
         cases[f"percept {precision}"] = workers[-1].turn
-    turns: dict[str, list[Turn]] = {case: [] for case in cases}
-    for _ in range(rounds):
-        for key, run in cases.items():
-            undisturbed = quiet.wait()
-            turns[key].append(Turn(run(), undisturbed))
+    turns = take_turns(cases, rounds, quiet)
     for worker in workers:
         worker.end()
     return turns

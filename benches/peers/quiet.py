@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,17 @@ class Quiet:
             self.patience -= time.perf_counter() - began
             if self.patience < 0.0:
                 return False
+
+
+def take_turns(cases: dict[str, Callable[[], float]], rounds: int, quiet: Quiet) -> dict[str, list[Turn]]:
+    """Seconds of each case. The machine changes its pace from minute to minute: within a round all are measured close to each
+    other."""
+    turns: dict[str, list[Turn]] = {case: [] for case in cases}
+    for _ in range(rounds):
+        for case, run in cases.items():
+            undisturbed = quiet.wait()
+            turns[case].append(Turn(run(), undisturbed))
+    return turns
 
 
 def median(turns: list[Turn]) -> float:

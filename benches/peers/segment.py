@@ -29,7 +29,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 from full_size_segment import CASES, build, picture  # noqa: E402
-from quiet import Quiet, Turn, median, ratio, verdict  # noqa: E402
+from quiet import Quiet, Turn, median, ratio, take_turns, verdict  # noqa: E402
 
 # The stage of percept that is compared, and the part of the reference that does the same.
 PARTS = {
@@ -71,13 +71,7 @@ def measure(name: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
         cases[f"torch {precision}"] = functools.partial(torch_turn, peer, input_)
     for precision in PRECISIONS:
         cases[f"percept {precision}"] = functools.partial(percept_turn, binary, folder, precision, stage)
-    turns: dict[str, list[Turn]] = {case: [] for case in cases}
-    # The machine changes its pace from minute to minute: within a round all are measured close to each other.
-    for _ in range(rounds):
-        for case, run in cases.items():
-            undisturbed = quiet.wait()
-            turns[case].append(Turn(run(), undisturbed))
-    return turns
+    return take_turns(cases, rounds, quiet)
 
 
 def main() -> None:
