@@ -7,9 +7,9 @@
 
 Everything follows from the seed. The camera looks along the floor, CAMERA_HEIGHT above it; its focal length is FOCAL of
 the picture's shorter side, its axis the picture's middle. So a pixel's distance below the middle tells how far away the
-floor is there, and a shape is as far away as the floor under its foot; sizes tell nothing for certain. Depth is along the
-axis of the camera (z, not the length of the ray), in metres. Shapes, colours and the wall are those of shapes.py, edges
-anti-aliased; the truth of a pixel is that of its centre, or of the shape that covers more than half of it.
+floor is there, and a shape is as far away as the floor under its foot; sizes tell nothing for certain. Depth is along
+the axis of the camera (z, not the length of the ray), in metres. Shapes, colours and the wall are those of shapes.py,
+edges anti-aliased; the truth of a pixel is that of its centre, or of the shape that covers more than half of it.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Held-out pictures of rooms with their true depth, and what transformers makes of them.
 
-    python tests/reference/shapes_depth_golden.py               # writes tests/golden/shapes-depth/: pictures, truth
-    python tests/reference/shapes_depth_golden.py --measure     # there: reference.safetensors, reference.json, README.md
+    python tests/reference/shapes_depth_golden.py             # writes tests/golden/shapes-depth/: pictures, truth
+    python tests/reference/shapes_depth_golden.py --measure   # there: reference.safetensors, reference.json, README.md
 
 Needs the snapshot that train_depth_shapes.py leaves for `--measure` only.
 """
@@ -33,17 +33,17 @@ ORIENTATION, EXIF_FOLDER, FOCAL_35MM = 0x112, 0x8769, 0xA405  # tags
 
 HEAD = """# Pictures of rooms, and how far away what is in them is
 
-Drawn by `tests/reference/shapes_depth_golden.py` from seeds that no training sees. `truth.json` has for each picture, as
-it is displayed: its size, the focal length (pixels) and the horizontal field of view (degrees) of the camera that it was
-drawn with, its height above the floor and the distance of the wall (metres), and its shapes, the farthest first: class,
-colour, depth (metres, along the axis of the camera), the box of what shows (left, top, right, bottom; right and bottom
-lie just outside) and a pixel deep inside it. `truth.safetensors` has the true depth in metres, f16: `depth.NAME`
-`[height, width]`. `turned-N.jpg` are `landscape` stored in EXIF orientation N, with the focal length in its EXIF data as
-that of a full frame of the same diagonal (whole millimetres, as the tag has it).
+Drawn by `tests/reference/shapes_depth_golden.py` from seeds that no training sees. `truth.json` has for each picture,
+as it is displayed: its size, the focal length (pixels) and the horizontal field of view (degrees) of the camera that it
+was drawn with, its height above the floor and the distance of the wall (metres), and its shapes, the farthest first:
+class, colour, depth (metres, along the axis of the camera), the box of what shows (left, top, right, bottom; right and
+bottom lie just outside) and a pixel deep inside it. `truth.safetensors` has the true depth in metres, f16: `depth.NAME`
+`[height, width]`. `turned-N.jpg` are `landscape` stored in EXIF orientation N, with the focal length in its EXIF data
+as that of a full frame of the same diagonal (whole millimetres, as the tag has it).
 
-`reference.safetensors` has what transformers' pipeline makes of the pictures with `tests/models/shapes-depth` (f32, metres):
-`predicted.NAME` at the pixels `points.NAME` `[points, (x, y)]`, every eighth in both directions; `reference.json` AbsRel and
-delta1 over all pixels, and for each shape the median over what shows of it:
+`reference.safetensors` has what transformers' pipeline makes of the pictures with `tests/models/shapes-depth` (f32,
+metres): `predicted.NAME` at the pixels `points.NAME` `[points, (x, y)]`, every eighth in both directions;
+`reference.json` AbsRel and delta1 over all pixels, and for each shape the median over what shows of it:
 
 """
 
@@ -63,7 +63,8 @@ def drawn() -> dict[str, Room]:
 
 def files(rooms: dict[str, Room]) -> dict[str, Room]:
     """By the name of the file."""
-    return {f"{name}.png": room for name, room in rooms.items()} | {f"{name}.jpg": rooms["landscape"] for name in TURNED}
+    turned = {f"{name}.jpg": rooms["landscape"] for name in TURNED}
+    return {f"{name}.png": room for name, room in rooms.items()} | turned
 
 
 def draw() -> None:
