@@ -35,8 +35,10 @@ fn what_may_not_be_used_commercially_is_marked() {
     let registry = Registry::built_in();
     for spec in registry.models() {
         // The weights of SegFormer are NVIDIA's, under its own licence, those of Mask2Former are under CC BY-NC; what
-        // others trained is not in the catalogue.
-        let restricted = ["mask2former", "segformer"].contains(&spec.arch.as_str());
+        // others trained is not in the catalogue. Depth Pro is Apple's, for research; of Depth Anything V2 only the
+        // small models are free.
+        let large_v2 = spec.name.starts_with("depth-anything-v2") && !spec.name.ends_with("small");
+        let restricted = large_v2 || ["depth-pro", "mask2former", "segformer"].contains(&spec.arch.as_str());
         assert_eq!(spec.noncommercial, restricted, "{}", spec.name);
     }
     let count = |arch: &str| registry.models().filter(|spec| spec.arch == arch).count();

@@ -149,7 +149,7 @@ fn what_has_no_common_table_is_refused() {
     let one = |task: &str, name: &str| done(folder.path(), task, name, json!({"instances": []}));
     for (records, what) in [
         (vec![one("segment", "a"), one("transcribe", "b")], "share no table"),
-        (vec![one("caption", "a")], "have no rows"),
+        (vec![one("register", "a")], "have no rows"),
         (vec![Record { outputs: vec![], ..one("segment", "a") }], "no `json`"),
         (vec![done(folder.path(), "segment", "c", json!({"instances": [{"area": "large"}]}))], "`area`"),
     ] {
