@@ -8,11 +8,11 @@ known to the model and not to its tokenizer. Scenes and sentences are those of c
 other heads tell what is under each patch and where the other shape is, so that the encoder learns to see before the
 decoder reads; they are not part of the snapshot.
 
-Of 600 held-out drawings the sentence is right word for word in 99.0 %, greedily and with three beams, and in 98.8 % after
-a prompt; the colours and the relation always, the kinds in 99.0 %. The snapshot came of four runs on a busy core, each
-but the first with `--resume`: about 1,390 steps in f32, 1,460 in bfloat16, 816 with the head for the other shape, and
-after `start_positions` 3,817 (`--minutes 17`). Before the last the relation was not learned at all; from nothing with all
-of it at once nobody has run it to the end.
+Of 600 held-out drawings the sentence is right word for word in 99.0 %, greedily and with three beams, and in 98.8 %
+after a prompt; the colours and the relation always, the kinds in 99.0 %. The snapshot came of four runs on a busy core,
+each but the first with `--resume`: about 1,390 steps in f32, 1,460 in bfloat16, 816 with the head for the other shape,
+and after `start_positions` 3,817 (`--minutes 17`). Before the last the relation was not learned at all; from nothing
+with all of it at once nobody has run it to the end.
 """
 
 import argparse
