@@ -5,9 +5,10 @@
     drawing.sentence()                     # "a red square left of a blue circle"
 
 Everything follows from the seed. Colours have names; backgrounds are greyish and of middle luminance. Of two shapes the
-one whose colour comes first in COLOURS is spoken of first, so that a picture has one sentence, and what it is of the other
-(left, right, above or below) follows from the larger difference of their middles: clearly larger, in pixels and in parts of
-the picture, so that a picture squeezed into a square has the same sentence.
+one whose colour comes first in COLOURS is spoken of first, so that a picture has one sentence, and where it is (left
+of, right of, above or below the other) follows from the larger difference of their middles: clearly larger, in pixels
+and in parts of the picture, so that a picture squeezed into a square has the same sentence. Shapes stand upright within
+TILT degrees.
 """
 
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ COLOURS: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, 
 KINDS = {"circle": "circle", "square": "rectangle", "triangle": "triangle", "star": "star", "ring": "ring"}
 NAMES = tuple(KINDS)  # as sentences have them; the values are those of shapes.py
 RADIUS = (0.12, 0.24)  # of the square root of the area
+UPRIGHT, TILT = {"triangle": -90.0, "star": -90.0}, 25.0  # degrees: a corner is on top
 CLEARLY = 1.6  # the larger over the smaller difference of the middles
 PAIRS = 0.75  # the part of drawings that have two shapes
 
@@ -81,7 +83,7 @@ def _shape(generator: np.random.Generator, colour: str, kind: str, width: int, h
         colour=_named(generator, colour),
         centre=(float(generator.uniform(0, width)), float(generator.uniform(0, height))),
         radius=side * float(generator.uniform(*RADIUS)),
-        angle=float(generator.uniform(0, 360)),
+        angle=UPRIGHT.get(kind, 0.0) + float(generator.uniform(-TILT, TILT)),
     )
 
 

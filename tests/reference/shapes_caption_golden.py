@@ -20,16 +20,17 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "shapes-caption"
 LIMIT = 300_000  # bytes of the folder
 FIRST_SEED = 9_000  # below those of training, above those that training is watched with
 SIZES = [(150, 110), (96, 140), (128, 128), (180, 120), (110, 130), (200, 160)]
-RELATIONS = ["left of", "right of", "above", "below", None, "left of", "right of", "above", "below", None, "above", "below"]
+ALL_RELATIONS = ["left of", "right of", "above", "below"]
+RELATIONS = [*ALL_RELATIONS, None, *ALL_RELATIONS, None, "above", "below"]
 BEAMS = 3
 
 HEAD = """# Pictures of shapes, and what they show
 
-Drawn by `tests/reference/shapes_caption_golden.py` from seeds that no training sees. `truth.json` has for each picture the
-sentence that is true of it, in the words and the order of `caption_scenes.py`, and its shapes: colour, kind and centre
-(pixels). `reference.json` has what transformers says with `tests/models/shapes-caption` (f32, at most 20 new tokens):
-token ids and text, greedily (with the natural logarithm of each new token's probability, after the softmax of all), with
-three beams, and greedily after the prompt "a photo of" or "a picture of".
+Drawn by `tests/reference/shapes_caption_golden.py` from seeds that no training sees. `truth.json` has for each picture
+the sentence that is true of it, in the words and the order of `caption_scenes.py`, and its shapes: colour, kind and
+centre (pixels). `reference.json` has what transformers says with `tests/models/shapes-caption` (f32, at most 20 new
+tokens): token ids and text, greedily (with the natural logarithm of each new token's probability, after the softmax of
+all), with three beams, and greedily after the prompt "a photo of" or "a picture of".
 
 """
 
@@ -100,10 +101,9 @@ def measure() -> None:
                 "prompted": {"prompt": prompt, "ids": prompted, "text": prompted_text},
             }
         )
-        right = scene["sentence"]
-        marks = [found == wanted for found, wanted in ((text, right), (beam_text, right), (prompted_text, f"{prompt} {right}"))]
-        said = ["right" if mark else found for mark, found in zip(marks, (text, beam_text, prompted_text))]
-        rows.append([scene["file"], right, *said])
+        truth = scene["sentence"]
+        said = [(text, truth), (beam_text, truth), (prompted_text, f"{prompt} {truth}")]
+        rows.append([scene["file"], truth, *("right" if found == wanted else found for found, wanted in said)])
     write_lines(GOLDEN / "reference.json", results)
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     (GOLDEN / "README.md").write_text(f"{HEAD}{table}\n")
