@@ -1,4 +1,4 @@
-//! `percept caption`: what its options do, and what its files say. Most networks here have random weights
+//! `percept caption`: what its options do, and what its files say. Most networks have random weights
 //! (`tests/golden/caption`): it is not what they say that counts, but that all forms of it agree.
 
 use percept::media::picture;
@@ -105,5 +105,43 @@ fn every_architecture_says_something() {
             caption(&project, name, &["a.png", "--raw", &format!("{name}.safetensors"), "--beams", "1"]);
         assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{name}: {}", ran.stderr);
         assert!(project.path(&format!("{name}.safetensors")).is_file());
+    }
+}
+
+/// A small model that was trained on drawn shapes (`tests/models/shapes-caption`), on pictures that it has not seen
+/// (`tests/golden/shapes-caption`): it says what transformers makes of it, and what is true.
+#[test]
+fn what_is_said_of_shapes_is_true() {
+    let folder = root().join("tests/golden/shapes-caption");
+    let lines = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["pictures"].as_array().unwrap().clone()
+    };
+    let (truth, reference) = (lines("truth.json"), lines("reference.json"));
+    let model = root().join("tests/models/shapes-caption").display().to_string();
+    let pictures = folder.display().to_string();
+    for (beams, key) in [("1", "greedy"), ("3", "beams")] {
+        let project = Project::new();
+        let given = ["caption", &pictures, "--include", "*.png", "--model", &model, "--precision", "f32"];
+        let asked = ["--beams", beams, "--max-tokens", "20", "-f", "txt,json", "-o", "out/"];
+        let ran = project.run(&[&given[..], &asked].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let mut right = 0;
+        for (said, theirs) in truth.iter().zip(&reference) {
+            assert_eq!(said["file"], theirs["file"]);
+            let stem = said["file"].as_str().unwrap().trim_end_matches(".png");
+            let card = parsed(&project.read(&format!("out/{stem}.caption.json")));
+            let ours = &card["result"]["captions"][0];
+            let ids = |tokens: &Value| {
+                let tokens = tokens.as_array().unwrap().iter();
+                tokens.map(|token| token["id"].as_u64().or(token.as_u64()).unwrap()).collect::<Vec<_>>()
+            };
+            // Theirs begins with the token that every text begins with.
+            assert_eq!(ids(&ours["tokens"]), ids(&theirs[key]["ids"])[1..], "{stem}");
+            assert_eq!(ours["text"], theirs[key]["text"]);
+            right += usize::from(project.read(&format!("out/{stem}.txt")).trim_end() == said["sentence"]);
+        }
+        // Of 600 others it says 99 % right.
+        assert!(right + 1 >= truth.len(), "{right} of {} are true", truth.len());
     }
 }
