@@ -9,7 +9,8 @@ mod color;
 mod failure;
 #[cfg(feature = "video")]
 mod read;
-#[cfg(all(test, feature = "video"))]
+#[cfg(test)]
+#[cfg(feature = "video")]
 mod tests;
 #[cfg(feature = "video")]
 mod write;

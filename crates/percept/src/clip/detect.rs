@@ -10,7 +10,7 @@ use percept_hub::Hub;
 use serde::Serialize;
 
 use super::{Seen, Watch, track_options};
-use crate::detect::{Looks, load, overlay_tracked};
+use crate::detect::{Looks, load, overlay, overlay_tracked};
 use crate::{Loaded, ModelCard};
 
 /// A detector in front of a clip.
@@ -88,7 +88,10 @@ impl Watch for DetectWatch {
     }
 
     fn draw(&self, frame: &Image, seen: &Seen<Detections>) -> Image {
-        overlay_tracked(&seen.output, &seen.tracks, frame)
+        match self.follower {
+            Some(_) => overlay_tracked(&seen.output, &seen.tracks, frame),
+            None => overlay(&seen.output, frame),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use percept_hub::Hub;
 
 pub use format::Format;
 pub use output::Answers;
-pub(crate) use output::overlay_tracked;
+pub(crate) use output::{overlay, overlay_tracked};
 pub use percept_core::Tiling;
 pub use percept_core::detect::{
     DetectInput, DetectOptions, Detection, Detections, Image, Label, Nms, NmsScope,

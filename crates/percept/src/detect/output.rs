@@ -68,29 +68,26 @@ pub(crate) fn crop(image: &Image, detection: &Detection) -> Image {
 
 /// The picture with boxes, labels and, where there are some, masks. A class keeps its colour from picture to picture.
 pub(crate) fn overlay(found: &Detections, image: &Image) -> Image {
-    overlay_tracked(found, &[], image)
+    let item = |detection| item(detection, String::new(), None);
+    draw::overlay(image, &found.detections.iter().map(item).collect::<Vec<_>>())
 }
 
-/// As [`overlay`]; what is in a track has its number on it, and its colour.
+/// The same of what is in a track, each with its number on it, and its colour.
 pub(crate) fn overlay_tracked(found: &Detections, tracks: &[Option<u32>], image: &Image) -> Image {
-    let tracks = tracks.iter().copied().chain(std::iter::repeat(None));
-    let items: Vec<OverlayItem<'_>> = found
-        .detections
-        .iter()
-        .zip(tracks)
-        .map(|(detection, track)| OverlayItem {
-            mask: detection.mask.as_ref(),
-            bounding_box: Some(detection.bounding_box),
-            label: format!("{}{} {:.2}", numbered(track), detection.label.name, detection.score),
-            color: track.unwrap_or(detection.label.id) as usize,
-        })
+    let followed = found.detections.iter().zip(tracks);
+    let items: Vec<OverlayItem<'_>> = followed
+        .filter_map(|(detection, track)| Some(item(detection, format!("#{} ", (*track)?), *track)))
         .collect();
     draw::overlay(image, &items)
 }
 
-/// Of a track, before a label.
-fn numbered(track: Option<u32>) -> String {
-    track.map_or_else(String::new, |track| format!("#{track} "))
+fn item(detection: &Detection, before: String, track: Option<u32>) -> OverlayItem<'_> {
+    OverlayItem {
+        mask: detection.mask.as_ref(),
+        bounding_box: Some(detection.bounding_box),
+        label: format!("{before}{} {:.2}", detection.label.name, detection.score),
+        color: track.unwrap_or(detection.label.id) as usize,
+    }
 }
 
 #[cfg(test)]
