@@ -4,9 +4,9 @@
     python tests/reference/train_pose_shapes.py --measure                    # errors of the snapshot that is there
     python tests/reference/train_pose_shapes.py --golden                     # writes tests/golden/figures/
 
-Published ViTPoses differ in sizes only. 1,800 steps, which is what half an hour beside other work came to, leave the median
-keypoint 2.3 % of the height away and take left for right in 10 % of the pairs: that is not enough, and no snapshot is kept
-in the repository. Nothing had come to a stand then; `--resume` goes on. The golden folder has pictures with boxes and the true keypoints (from the
+Published ViTPoses differ in sizes only. 1,800 steps and then 8,133 more (`--resume --minutes 80`, on a third of a core) put 74 %
+of the key points within 2 % of the height: that is not enough, and no snapshot is kept in the repository. From 4,500 steps on that
+part did not grow any more; a place of the map is 4 pixels of a crop of 128, 2 % of a figure's height are 2. The golden folder has pictures with boxes and the true keypoints (from the
 drawing, not from a model), and boxes and keypoints as they are when it is mirrored.
 """
 
