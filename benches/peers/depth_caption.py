@@ -35,6 +35,7 @@ from transformers import (
     DPTImageProcessor,
 )
 
+from onnx_peer import cases as onnx_cases
 from quiet import Quiet, Turn, median, ratio, take_turns, verdict
 
 CASES = ["depth-anything-v2-small", "blip-base-1", "blip-base-20"]
@@ -93,6 +94,8 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
         run = functools.partial(turn or torch_turn, peer, pixels=pixels.to(dtype))
         run()
         cases[f"torch {precision}"] = run
+    if not captions:
+        cases |= onnx_cases(model, pixels, folder, THREADS)
     for precision in PRECISIONS:
         workers.append(Worker(binary, folder, precision, task))
         cases[f"percept {precision}"] = workers[-1].turn
@@ -114,15 +117,15 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     quiet = Quiet(arguments.patience)
     binary = arguments.percept.resolve()
-    names = ["torch f32", "torch bf16", *(f"percept {precision}" for precision in PRECISIONS)]
+    names = ["torch f32", "torch bf16", "onnxruntime f32", "onnxruntime int8", *(f"percept {precision}" for precision in PRECISIONS)]
     lines = [f"| model | {' | '.join(names)} | " + " | ".join(f"{a} / {b}" for a, b, _ in TARGETS) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(TARGETS)))
     last = {}
     with nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory() as folder:
         for name in arguments.only.split(","):
             turns = measure(name, binary, Path(folder) / name, arguments.rounds, quiet)
-            cells = [f"{median(turns[key]) * 1e3:.0f}" for key in names]
-            cells += [f"{ratio(turns[ours], turns[theirs]):.2f}" for ours, theirs, _ in TARGETS]
+            cells = [f"{median(turns[key]) * 1e3:.0f}" if key in turns else "-" for key in names]
+            cells += [f"{ratio(turns[a], turns[b]):.2f}" if b in turns else "-" for a, b, _ in TARGETS]
             lines.append(f"| {name} | {' | '.join(cells)} |")
             print(lines[-1], file=sys.stderr, flush=True)
             last |= {f"{name} {key}": samples for key, samples in turns.items()}

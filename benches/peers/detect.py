@@ -1,4 +1,4 @@
-"""Detectors and a pose model on one picture: percept and torch, taking turns in one run.
+"""Detectors and a pose model on one picture: percept, torch and ONNX Runtime, taking turns in one run.
 
     cargo build --release -p percept-cli
     python benches/peers/detect.py target/release/percept [--folder KEEP] [--rounds 5] [--only rf-detr-base]
@@ -29,12 +29,13 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 from full_size_detect import build  # noqa: E402
+from onnx_peer import cases as onnx_cases  # noqa: E402
 from quiet import Quiet, Turn, median, ratio, take_turns, verdict  # noqa: E402
 
 CASES = ["rf-detr-base", "rt-detr-v2-r18", "yolos-tiny", "detr-resnet-50", "vitpose-base", "vitpose-base-8"]
 PRECISIONS = ("f32", "bf16x3", "bf16", "int8")
 TARGETS = [("percept f32", "torch f32", 0.5), ("percept bf16x3", "torch f32", 0.5), ("percept bf16", "torch bf16", 1.0)]
-TARGETS += [("percept int8", "torch bf16", None)]
+TARGETS += [("percept f32", "onnxruntime f32", 0.5), ("percept int8", "onnxruntime int8", 1.0)]
 
 
 class Worker:
@@ -86,6 +87,7 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
             print(f"{case}: torch {precision} does not run: {str(error).splitlines()[0]}", file=sys.stderr)
             continue
         cases[f"torch {precision}"] = functools.partial(torch_turn, peer, pixels.to(dtype))
+    cases |= onnx_cases(model, pixels, folder, THREADS)
     for precision in PRECISIONS:
         task = ["pose", "--boxes", boxes] if boxes else ["detect"]
         workers.append(Worker(binary, folder, precision, task))
@@ -119,7 +121,7 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     quiet = Quiet(arguments.patience)
     binary = arguments.percept.resolve()
-    names = ["torch f32", "torch bf16", *(f"percept {precision}" for precision in PRECISIONS)]
+    names = ["torch f32", "torch bf16", "onnxruntime f32", "onnxruntime int8", *(f"percept {precision}" for precision in PRECISIONS)]
     lines = [f"| model | {' | '.join(names)} | " + " | ".join(f"{a} / {b}" for a, b, _ in TARGETS) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(TARGETS)))
     last, processes = {}, []

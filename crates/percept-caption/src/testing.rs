@@ -4,10 +4,31 @@ use std::sync::Arc;
 
 use percept_backbone::Tensor;
 use percept_core::caption::{CaptionInput, CaptionOptions, CaptionRequest, CaptionSearch, CaptionTask};
-use percept_core::{Caption, Model, RawValues};
-use percept_golden::{error, fixture, folder, picture};
+use percept_core::{Caption, LocalModel, Model, Precision, RawValues, Result, Runtime};
+use percept_golden::{error, fixture, folder, picture, runtime, snapshot};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::captioner::{Captioner, Network};
+
+/// How an architecture opens a checkpoint.
+pub(crate) type Open<N> = fn(&LocalModel, &Runtime) -> Result<Captioner<N>>;
+
+/// What the image encoder says of the fixture's pixels is its tensor `wanted`.
+pub(crate) fn sees_what_the_reference_sees<N: Network>(kind: &str, open: Open<N>, wanted: &str) {
+    let (model, fixture) = (open(&snapshot(kind, &[]), &runtime(Precision::F32)).unwrap(), fixture(kind));
+    let error = error(&model.network.look(&fixture["pixel_values"]).unwrap(), &fixture[wanted]);
+    assert!(error <= 2e-4, "{kind}: {error}");
+    println!("{kind}: the encoder is off by {error}");
+}
+
+/// Pixels and texts are the reference's, whatever else is asked beside them.
+pub(crate) fn answers_what_the_reference_answers<N: Network>(kind: &str, open: Open<N>) {
+    let model = open(&snapshot(kind, &[]), &runtime(Precision::F32)).unwrap();
+    pixels_are_the_references(kind, &model);
+    says_what_the_reference_says(kind, &model);
+    inputs_do_not_depend_on_each_other(kind, &model);
+}
 
 /// What was asked of the reference, and what it said.
 #[derive(Clone, Debug, Deserialize)]

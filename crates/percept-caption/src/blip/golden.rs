@@ -4,35 +4,22 @@ use std::sync::Arc;
 
 use percept_core::caption::{CaptionInput, CaptionOptions, CaptionRequest, CaptionSearch, CaptionTask};
 use percept_core::{Model, Precision};
-use percept_golden::{error, fixture, runtime, snapshot};
+use percept_golden::{runtime, snapshot};
 
 use super::open;
-use crate::captioner::Network;
-use crate::testing::{
-    cases, inputs_do_not_depend_on_each_other, pixels_are_the_references, says_what_the_reference_says,
-};
+use crate::testing::{answers_what_the_reference_answers, cases, sees_what_the_reference_sees};
 
 /// As narrow as the decoder, and wider; both layouts of a tokenizer.
 const KINDS: [&str; 2] = ["caption/blip", "caption/blip-wide"];
 
 #[test]
 fn the_image_encoder_is_that_of_the_reference() {
-    for kind in KINDS {
-        let (model, wanted) = (open(&snapshot(kind, &[]), &runtime(Precision::F32)).unwrap(), fixture(kind));
-        let error = error(&model.network.look(&wanted["pixel_values"]).unwrap(), &wanted["image_embeds"]);
-        assert!(error <= 2e-4, "{kind}: {error}");
-        println!("{kind}: the encoder is off by {error}");
-    }
+    KINDS.iter().for_each(|kind| sees_what_the_reference_sees(kind, open, "image_embeds"));
 }
 
 #[test]
 fn texts_are_those_of_the_reference() {
-    for kind in KINDS {
-        let model = open(&snapshot(kind, &[]), &runtime(Precision::F32)).unwrap();
-        pixels_are_the_references(kind, &model);
-        says_what_the_reference_says(kind, &model);
-        inputs_do_not_depend_on_each_other(kind, &model);
-    }
+    KINDS.iter().for_each(|kind| answers_what_the_reference_answers(kind, open));
 }
 
 #[test]

@@ -10,9 +10,7 @@ use serde::Deserialize;
 
 use super::open;
 use crate::captioner::Network;
-use crate::testing::{
-    inputs_do_not_depend_on_each_other, pixels_are_the_references, says_what_the_reference_says,
-};
+use crate::testing::answers_what_the_reference_answers;
 use crate::tokens::{Family, TextTokenizer};
 
 /// As published; with layer scale and another activation.
@@ -39,12 +37,7 @@ fn the_image_encoder_is_that_of_the_reference() {
 
 #[test]
 fn texts_are_those_of_the_reference() {
-    for kind in KINDS {
-        let model = open(&snapshot(kind, &[]), &runtime(Precision::F32)).unwrap();
-        pixels_are_the_references(kind, &model);
-        says_what_the_reference_says(kind, &model);
-        inputs_do_not_depend_on_each_other(kind, &model);
-    }
+    KINDS.iter().for_each(|kind| answers_what_the_reference_answers(kind, open));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::io::Cursor;
 use percept_core::depth::{DepthMap, DepthUnit};
 use percept_core::{Error, Result};
 use tiff::encoder::{TiffEncoder, colortype};
+use tiff::tags::Tag;
 
 use crate::picture::encode_noted_grey16_png;
 
@@ -91,19 +92,24 @@ pub fn encode_npy(map: &DepthMap) -> Vec<u8> {
     bytes
 }
 
-/// A TIFF of 32-bit floats.
+/// A TIFF of 32-bit floats whose description (`ImageDescription`) says what they are.
 ///
 /// # Errors
 /// [`Error::Argument`]: the map does not fit a TIFF.
 pub fn encode_tiff(map: &DepthMap) -> Result<Vec<u8>> {
+    let description = match map.unit {
+        DepthUnit::Metres => "depth in metres",
+        DepthUnit::RelativeInverse => "relative inverse depth: larger is nearer, scale and shift are unknown",
+    };
     let mut bytes = Cursor::new(Vec::new());
-    TiffEncoder::new(&mut bytes)
-        .and_then(|mut encoder| {
-            encoder.write_image::<colortype::Gray32Float>(map.width, map.height, &map.values)
-        })
-        .map_err(|error| {
-            Error::argument(format!("cannot encode {} x {} values as TIFF: {error}", map.width, map.height))
-        })?;
+    let written = TiffEncoder::new(&mut bytes).and_then(|mut encoder| {
+        let mut image = encoder.new_image::<colortype::Gray32Float>(map.width, map.height)?;
+        image.encoder().write_tag(Tag::ImageDescription, description)?;
+        image.write_data(&map.values)
+    });
+    written.map_err(|error| {
+        Error::argument(format!("cannot encode {} x {} values as TIFF: {error}", map.width, map.height))
+    })?;
     Ok(bytes.into_inner())
 }
 

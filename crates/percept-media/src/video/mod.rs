@@ -1,6 +1,6 @@
 //! Clips: their frames as upright pictures, and clips of pictures.
 //!
-//! With the cargo feature `video` FFmpeg reads and writes them ([`Clip`], [`ClipWriter`]); without it clips are only known
+//! With the cargo feature `video` FFmpeg reads and writes them (`Clip`, `ClipWriter`); without it clips are only known
 //! when they are seen ([`is_clip`]). Frames come one by one: a clip is never in memory as a whole.
 
 #[cfg(feature = "video")]
