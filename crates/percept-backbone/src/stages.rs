@@ -1,9 +1,31 @@
 //! Which maps of a backbone its `config.json` wants.
 
+use candle_core::Tensor;
 use serde_json::Value;
 
+use crate::Result;
 use crate::checkpoint::wrong;
 use crate::weights::WeightsError;
+
+/// The `wanted` maps (numbered as [`out_stages`] does) of a backbone whose stem gave `map`: each stage takes what the one
+/// before it gave.
+pub(crate) fn stage_maps<S>(
+    mut map: Tensor,
+    stages: &[S],
+    wanted: &[usize],
+    forward: impl Fn(&S, &Tensor) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let mut maps = Vec::with_capacity(wanted.len());
+    for index in 0..=stages.len() {
+        if let Some(stage) = index.checked_sub(1) {
+            map = forward(&stages[stage], &map)?;
+        }
+        if wanted.contains(&index) {
+            maps.push(map.clone());
+        }
+    }
+    Ok(maps)
+}
 
 /// The maps that come out, of a stem (0) and `count` stages (from 1): `out_features` or `out_indices`; the last stage
 /// where there are neither. Of a Transformer a stage is a layer.

@@ -19,17 +19,22 @@ use crate::tokens::TextTokenizer;
 
 /// What differs between architectures.
 pub(crate) trait Network: Send + Sync {
-    /// What is asked, in tokens.
+    /// What is asked, in tokens: the start and the words that a text goes on from, unless it is said otherwise.
     ///
     /// # Errors
     /// If it is nothing that this network does.
-    fn prompt(&self, request: &CaptionRequest, words: &Words) -> Result<Prompt>;
+    fn prompt(&self, request: &CaptionRequest, words: &Words) -> Result<Prompt> {
+        continued(request, words)
+    }
 
     /// What the image encoder says of a picture, `[1, positions, channels]`.
     fn look(&self, pixels: &Tensor) -> percept_backbone::Result<Tensor>;
 
-    /// A decode behind a prompt, and the scores of the first new token.
-    fn begin(&self, seen: &Tensor, prompt: &Prompt) -> percept_backbone::Result<(State, Vec<f32>)>;
+    /// A decode behind a prompt, and the scores of the first new token. The decoder looks at what was seen, unless it is
+    /// said otherwise.
+    fn begin(&self, seen: &Tensor, prompt: &Prompt) -> percept_backbone::Result<(State, Vec<f32>)> {
+        self.decoder().begin(Some(seen), &prompt.tokens)
+    }
 
     /// What says the text.
     fn decoder(&self) -> &TextDecoder;
@@ -240,16 +245,15 @@ impl<N: Network> Model<Caption> for Captioner<N> {
     }
 }
 
-/// The prompt of models that continue texts: what `tokens` makes of one, or of none.
-pub(crate) fn continued(
-    request: &CaptionRequest,
-    words: &Words,
-    tokens: impl FnOnce(Option<&str>) -> Result<Vec<u32>>,
-) -> Result<Prompt> {
+/// The prompt of models that continue texts: the start, and the words of the text.
+fn continued(request: &CaptionRequest, words: &Words) -> Result<Prompt> {
     match request {
         CaptionRequest::Caption(prompt) => {
-            let prompt = prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty());
-            Ok(Prompt { tokens: tokens(prompt)?, ..Prompt::default() })
+            let mut tokens = vec![words.generation.start];
+            if let Some(prompt) = prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty()) {
+                tokens.extend(words.tokenizer.bare_ids(prompt)?);
+            }
+            Ok(Prompt { tokens, ..Prompt::default() })
         }
         CaptionRequest::Task(_) | CaptionRequest::Rank(_) => Err(Error::Argument {
             message: format!("`{}` writes captions and knows no tasks", words.id),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use percept_backbone::decode::{Decoder, Feed};
 use percept_backbone::{
-    Activation, Block, CrossAttention, Device, Embedding, EngineError, KeyValues, LayerNorm, Linear, Mlp,
-    Result, Tensor,
+    Activation, Block, BlockShape, CrossAttention, Device, Embedding, EngineError, KeyValues, LayerNorm,
+    Linear, Mlp, Result, Tensor, Weights, WeightsError,
 };
 
 /// A text decoder, from tokens to the scores of the next. Its parts are loaded by the architectures.
@@ -41,6 +41,25 @@ pub(crate) struct CacheShape {
     pub(crate) heads: usize,
     /// Channels of a head.
     pub(crate) dim: usize,
+}
+
+impl CacheShape {
+    pub(crate) fn of(block: &BlockShape) -> Self {
+        Self { heads: block.heads, dim: block.dim / block.heads }
+    }
+}
+
+/// The table of tokens and the output matrix `[tokens, dim]`, which may be the same one.
+pub(crate) fn vocabulary(
+    table: &Weights,
+    output: &Weights,
+    [tokens, dim]: [usize; 2],
+    tied: bool,
+) -> Result<(Embedding, Linear), WeightsError> {
+    match tied {
+        true => Embedding::load_tied(table, tokens, dim),
+        false => Ok((Embedding::load_stored(table, tokens, dim)?, Linear::load(output, dim, tokens)?)),
+    }
 }
 
 /// A layer of the decoder.
@@ -100,6 +119,13 @@ impl TextDecoder {
         };
         let memory = self.layers.iter().filter_map(remember).collect::<Result<Vec<_>>>()?;
         Ok(State { caches, memory: Memory(memory.into()), position: 0 })
+    }
+
+    /// A decode of one row that has seen a prompt, and the scores of the token behind it.
+    pub(crate) fn begin(&self, memory: Option<&Tensor>, prompt: &[u32]) -> Result<(State, Vec<f32>)> {
+        let mut state = self.start(memory)?;
+        let scores = self.feed(prompt, &mut state)?;
+        Ok((state, scores))
     }
 
     /// Feeds vectors that stand before the text, `[1, positions, dim]`, and all see each other.

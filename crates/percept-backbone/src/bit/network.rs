@@ -9,6 +9,7 @@ use crate::activation::Activation;
 use crate::conv2d::Conv2d;
 use crate::norm::GroupNorm;
 use crate::pool::pool;
+use crate::stages::stage_maps;
 use crate::weights::{Weights, WeightsError};
 
 /// Of the norms.
@@ -93,18 +94,9 @@ impl Bit {
             map = bordered(&map, STEM_POOL.kernel[0], STEM_POOL.stride[0])?;
         }
         map = pool(&map, &STEM_POOL)?;
-        let mut maps = Vec::new();
-        for index in 0..=self.stages.len() {
-            if let Some(stage) = index.checked_sub(1) {
-                for layer in &self.stages[stage] {
-                    map = layer.forward(&map)?;
-                }
-            }
-            if self.out.contains(&index) {
-                maps.push(map.clone());
-            }
-        }
-        Ok(maps)
+        stage_maps(map, &self.stages, &self.out, |layers, map| {
+            layers.iter().try_fold(map.clone(), |map, layer| layer.forward(&map))
+        })
     }
 }
 

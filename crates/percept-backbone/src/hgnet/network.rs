@@ -8,6 +8,7 @@ use crate::activation::Activation;
 use crate::batch_norm::BatchNorm;
 use crate::conv2d::Conv2d;
 use crate::pool::pool;
+use crate::stages::stage_maps;
 use crate::weights::{Weights, WeightsError};
 use crate::{Result, ToContiguous};
 
@@ -79,17 +80,8 @@ impl Hgnet {
     /// The maps that the configuration names, each `[batch, channels, rows, columns]`, of images
     /// `[batch, 3, height, width]` of any size.
     pub fn feature_maps(&self, pixel_values: &Tensor) -> Result<Vec<Tensor>> {
-        let mut map = self.stem.forward(pixel_values)?;
-        let mut maps = Vec::new();
-        for index in 0..=self.stages.len() {
-            if let Some(stage) = index.checked_sub(1) {
-                map = self.stages[stage].forward(&map)?;
-            }
-            if self.out.contains(&index) {
-                maps.push(map.clone());
-            }
-        }
-        Ok(maps)
+        let map = self.stem.forward(pixel_values)?;
+        stage_maps(map, &self.stages, &self.out, |stage, map| stage.forward(map))
     }
 }
 

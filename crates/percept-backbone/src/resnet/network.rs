@@ -10,6 +10,7 @@ use crate::activation::Activation;
 use crate::batch_norm::BatchNorm;
 use crate::conv2d::Conv2d;
 use crate::pool::pool;
+use crate::stages::stage_maps;
 use crate::weights::{Weights, WeightsError};
 
 /// Of all norms; frozen ones of detectors have it too.
@@ -108,18 +109,9 @@ impl Resnet {
             map = convolution.forward_activated(&map, self.activation)?;
         }
         map = pool(&map, &STEM_POOL)?;
-        let mut maps = Vec::new();
-        for index in 0..=self.stages.len() {
-            if let Some(stage) = index.checked_sub(1) {
-                for layer in &self.stages[stage] {
-                    map = layer.forward(&map)?;
-                }
-            }
-            if self.out.contains(&index) {
-                maps.push(map.clone());
-            }
-        }
-        Ok(maps)
+        stage_maps(map, &self.stages, &self.out, |layers, map| {
+            layers.iter().try_fold(map.clone(), |map, layer| layer.forward(&map))
+        })
     }
 }
 

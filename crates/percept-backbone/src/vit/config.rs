@@ -1,6 +1,6 @@
 //! The numbers of a Vision Transformer, and how a `config.json` states them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::names::VitNames;
 use crate::activation::Activation;
@@ -99,6 +99,16 @@ pub enum FinalNorm {
 }
 
 impl VitConfig {
+    /// Reads the `vision_config` of a `config.json`, which may be absent, and is of a `kind` (`model_type`) whatever it says.
+    pub fn of_vision(config: &Value, kind: &str) -> Result<(Self, VitNames), WeightsError> {
+        let mut vision = match &config["vision_config"] {
+            Value::Null => json!({}),
+            given => given.clone(),
+        };
+        vision["model_type"] = json!(kind);
+        Self::of(&vision)
+    }
+
     /// Reads the `config.json` of an image encoder, or the part of one that describes it
     /// (`vision_config`, `backbone_config`), with the defaults of transformers where it is silent.
     pub fn of(config: &Value) -> Result<(Self, VitNames), WeightsError> {

@@ -1,9 +1,11 @@
 //! The numbers of a BLIP, and how a `config.json` states them.
 
-use percept_backbone::checkpoint::{activation, count, positive};
+use percept_backbone::checkpoint::{count, positive};
 use percept_backbone::vit::{VitConfig, VitNames};
-use percept_backbone::{Activation, BlockShape, WeightsError};
-use serde_json::{Value, json};
+use percept_backbone::{BlockShape, WeightsError};
+use serde_json::Value;
+
+use crate::bert;
 
 /// What differs between BLIPs in numbers.
 pub(super) struct Shape {
@@ -23,24 +25,13 @@ pub(super) struct Shape {
 impl Shape {
     /// Reads a `config.json`, with the defaults of transformers' `BlipConfig` where it is silent.
     pub(super) fn of(config: &Value) -> Result<Self, WeightsError> {
-        let mut vision = match &config["vision_config"] {
-            Value::Null => json!({}),
-            given => given.clone(),
-        };
-        vision["model_type"] = json!("blip_vision_model");
-        let (vision, vision_names) = VitConfig::of(&vision)?;
+        let (vision, vision_names) = VitConfig::of_vision(config, "blip_vision_model")?;
         let text = &config["text_config"];
         let token = |name, default| count(text, name, default).map(|id| id as u32);
         Ok(Self {
             vision,
             vision_names,
-            block: BlockShape {
-                dim: positive(text, "hidden_size", 768)?,
-                heads: positive(text, "num_attention_heads", 8)?,
-                hidden: positive(text, "intermediate_size", 3072)?,
-                activation: activation(text, "hidden_act", Activation::GeluErf)?,
-                eps: text["layer_norm_eps"].as_f64().unwrap_or(1e-12),
-            },
+            block: bert::block(text, 8)?,
             depth: positive(text, "num_hidden_layers", 12)?,
             vocabulary: positive(text, "vocab_size", 30524)?,
             positions: positive(text, "max_position_embeddings", 512)?,
@@ -54,6 +45,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

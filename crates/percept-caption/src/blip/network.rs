@@ -4,12 +4,11 @@ use percept_backbone::vit::Vit;
 use percept_backbone::{
     Block, BlockNames, Embedding, LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
 };
-use percept_core::caption::CaptionRequest;
 
 use super::config::Shape;
 use crate::bert;
-use crate::captioner::{Network, Prompt, Words, continued};
-use crate::decoder::{CacheShape, Layer, Positions, State, TextDecoder, Transform};
+use crate::captioner::Network;
+use crate::decoder::{self, CacheShape, Layer, Positions, TextDecoder, Transform};
 
 /// A layer of BERT that looks at a memory.
 const LAYER: BlockNames =
@@ -19,7 +18,6 @@ const LAYER: BlockNames =
 pub(super) struct Blip {
     vision: Vit,
     decoder: TextDecoder,
-    start: u32,
 }
 
 impl Blip {
@@ -28,7 +26,7 @@ impl Blip {
             || Vit::load(&weights.at("vision_model"), &shape.vision, &shape.vision_names),
             || decoder(&weights.at("text_decoder").for_few_rows(), shape),
         );
-        Ok(Self { vision: vision?, decoder: decoder?, start: shape.start })
+        Ok(Self { vision: vision?, decoder: decoder? })
     }
 }
 
@@ -36,13 +34,8 @@ fn decoder(weights: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError
     let &Shape { block, vocabulary, positions, .. } = shape;
     let (embeddings, predictions) = (weights.at("bert.embeddings"), weights.at("cls.predictions"));
     let words = embeddings.at("word_embeddings");
-    let (tokens, head) = match shape.tied {
-        true => Embedding::load_tied(&words, vocabulary, block.dim)?,
-        false => (
-            Embedding::load_stored(&words, vocabulary, block.dim)?,
-            Linear::load(&predictions.at("decoder"), block.dim, vocabulary)?,
-        ),
-    };
+    let (tokens, head) =
+        decoder::vocabulary(&words, &predictions.at("decoder"), [vocabulary, block.dim], shape.tied)?;
     // The bias is a tensor of its own that conversions store under one name or the other.
     let bias = if predictions.has("bias") { "bias" } else { "decoder.bias" };
     let head = head.with_bias(&predictions.get(bias, &[vocabulary])?).map_err(WeightsError::Engine)?;
@@ -68,30 +61,13 @@ fn decoder(weights: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError
             norm: norm(predictions.at("transform.LayerNorm"))?,
         }),
         head,
-        shape: CacheShape { heads: block.heads, dim: block.dim / block.heads },
+        shape: CacheShape::of(&block),
     })
 }
 
 impl Network for Blip {
-    /// The start, in the place of BERT's own, and the words of the prompt.
-    fn prompt(&self, request: &CaptionRequest, words: &Words) -> percept_core::Result<Prompt> {
-        continued(request, words, |prompt| {
-            let mut tokens = vec![self.start];
-            if let Some(prompt) = prompt {
-                tokens.extend(words.tokenizer.bare_ids(prompt)?);
-            }
-            Ok(tokens)
-        })
-    }
-
     fn look(&self, pixels: &Tensor) -> Result<Tensor> {
         self.vision.tokens(pixels)
-    }
-
-    fn begin(&self, seen: &Tensor, prompt: &Prompt) -> Result<(State, Vec<f32>)> {
-        let mut state = self.decoder.start(Some(seen))?;
-        let scores = self.decoder.feed(&prompt.tokens, &mut state)?;
-        Ok((state, scores))
     }
 
     fn decoder(&self) -> &TextDecoder {

@@ -64,7 +64,7 @@ fn open(local: &LocalModel, runtime: &Runtime) -> Result<Captioner<CoCa>> {
             },
         },
         processor: processor.map_err(|error| error.of(&local.id))?,
-        network: network.map_err(|error| error.of(&local.id))?.beginning_with(start, end),
+        network: network.map_err(|error| error.of(&local.id))?,
         device,
         precision,
     })

@@ -7,11 +7,11 @@ use percept_backbone::{
     AttentionNames, Block, BlockNames, CrossAttention, Embedding, EngineError, LayerNorm, Linear, Mlp,
     Result, Tensor, Weights, WeightsError, both, compute_error, for_layers, l2_normalize,
 };
-use percept_core::caption::{CaptionOptions, CaptionRequest, CaptionSearch};
+use percept_core::caption::{CaptionOptions, CaptionSearch};
 
 use super::config::{EPS, Shape, Tower};
 use super::vision::Vision;
-use crate::captioner::{Network, Prompt, Words, continued};
+use crate::captioner::{Network, Prompt, Words};
 use crate::decoder::{CacheShape, Layer, Looking, Positions, State, TextDecoder};
 use crate::generation::Generation;
 
@@ -45,8 +45,6 @@ pub(super) struct CoCa {
     tower: Vec<Block>,
     contrast: Contrast,
     pad: u32,
-    start: u32,
-    end: u32,
 }
 
 /// Names of layers: what `torch.nn.Parameter` has no module for gets one.
@@ -82,14 +80,7 @@ impl CoCa {
             decoder,
             tower,
             pad: shape.pad,
-            start: 0,
-            end: 0,
         })
-    }
-
-    /// The same with the tokens that texts begin and end with.
-    pub(super) fn beginning_with(self, start: u32, end: u32) -> Self {
-        Self { start, end, ..self }
     }
 
     /// The vector of a text, `[1, channels]`, of any length. Texts are filled up with padding to the context's length, and
@@ -198,7 +189,7 @@ fn decoder(
         norm: Some(LayerNorm::load(&above.at("ln_final"), width, EPS)?),
         transform: None,
         head: Linear::load(&above.at("text_projection"), width, shape.vocabulary)?,
-        shape: CacheShape { heads: block.heads, dim: width / block.heads },
+        shape: CacheShape::of(&block),
     };
     Ok((unimodal, decoder))
 }
@@ -228,26 +219,13 @@ fn contrast(
 }
 
 impl Network for CoCa {
-    /// The start and the words of the prompt.
-    fn prompt(&self, request: &CaptionRequest, words: &Words) -> percept_core::Result<Prompt> {
-        continued(request, words, |prompt| {
-            let mut tokens = vec![self.start];
-            if let Some(prompt) = prompt {
-                tokens.extend(words.tokenizer.bare_ids(prompt)?);
-            }
-            Ok(tokens)
-        })
-    }
-
     fn look(&self, pixels: &Tensor) -> Result<Tensor> {
         self.vision.look(pixels)
     }
 
     fn begin(&self, seen: &Tensor, prompt: &Prompt) -> Result<(State, Vec<f32>)> {
         let queries = seen.dim(1)?;
-        let mut state = self.decoder.start(Some(&seen.narrow(1, 1, queries - 1)?))?;
-        let scores = self.decoder.feed(&prompt.tokens, &mut state)?;
-        Ok((state, scores))
+        self.decoder.begin(Some(&seen.narrow(1, 1, queries - 1)?), &prompt.tokens)
     }
 
     fn decoder(&self) -> &TextDecoder {
@@ -261,7 +239,7 @@ impl Network for CoCa {
             // What is too long is cut, and ends all the same.
             if tokens.len() > context {
                 tokens.truncate(context);
-                tokens[context - 1] = self.end;
+                tokens[context - 1] = words.generation.end;
             }
             Ok(tokens)
         };

@@ -29,7 +29,7 @@ fn open(local: &LocalModel, runtime: &Runtime) -> Result<Captioner<Pair>> {
     let weights = Weights::open_safetensors(local, &device)?.in_precision(precision);
     let shape = Shape::of(&config).map_err(|error| error.of(&local.id))?;
     let generation = Generation::open(local, &config, [50256; 3])?;
-    let network = Pair::load(&weights, &shape, generation.start).map_err(|error| error.of(&local.id))?;
+    let network = Pair::load(&weights, &shape).map_err(|error| error.of(&local.id))?;
     Ok(Captioner {
         words: Words {
             id: local.id.clone(),

@@ -8,11 +8,10 @@ use percept_backbone::{
     AttentionNames, Block, BlockNames, Embedding, EngineError, LayerNorm, Linear, Result, Tensor,
     ToContiguous, Weights, WeightsError, both, for_layers,
 };
-use percept_core::caption::CaptionRequest;
 
 use super::config::{EncoderShape, Shape};
-use crate::captioner::{Network, Prompt, Words, continued};
-use crate::decoder::{CacheShape, Layer, Positions, State, TextDecoder};
+use crate::captioner::Network;
+use crate::decoder::{self, CacheShape, Layer, Positions, TextDecoder};
 
 const LAYER: BlockNames = BlockNames {
     attention: "attn",
@@ -32,7 +31,6 @@ pub(super) struct Pair {
     /// To the decoder's channels, where they are others.
     projection: Option<Linear>,
     decoder: TextDecoder,
-    start: u32,
 }
 
 enum Encoder {
@@ -41,14 +39,14 @@ enum Encoder {
 }
 
 impl Pair {
-    pub(super) fn load(weights: &Weights, shape: &Shape, start: u32) -> Result<Self, WeightsError> {
+    pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
         let (encoder, decoder) = both(|| encoder(weights, shape), || decoder(weights, shape));
         let channels = shape.encoder.channels();
         let projection = match channels == shape.block.dim {
             true => None,
             false => Some(Linear::load(&weights.at("enc_to_dec_proj"), channels, shape.block.dim)?),
         };
-        Ok(Self { encoder: encoder?, projection, decoder: decoder?, start })
+        Ok(Self { encoder: encoder?, projection, decoder: decoder? })
     }
 }
 
@@ -105,13 +103,9 @@ fn decoder(weights: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError
     })?;
     let weights = turned.renamed(apart).at("decoder").for_few_rows();
     let gpt = weights.at("transformer");
-    let (tokens, head) = match shape.tied {
-        true => Embedding::load_tied(&gpt.at("wte"), vocabulary, block.dim)?,
-        false => (
-            Embedding::load_stored(&gpt.at("wte"), vocabulary, block.dim)?,
-            Linear::load(&weights.at("lm_head"), block.dim, vocabulary)?,
-        ),
-    };
+    let table = gpt.at("wte");
+    let (tokens, head) =
+        decoder::vocabulary(&table, &weights.at("lm_head"), [vocabulary, block.dim], shape.tied)?;
     let layer = |layer: usize| {
         let block = Block::load(&gpt.at(format!("h.{layer}")), LAYER, block)?;
         Ok::<_, WeightsError>(Layer::Block(Box::new(block)))
@@ -128,22 +122,11 @@ fn decoder(weights: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError
         norm: Some(LayerNorm::load(&gpt.at("ln_f"), block.dim, block.eps)?),
         transform: None,
         head,
-        shape: CacheShape { heads: block.heads, dim: block.dim / block.heads },
+        shape: CacheShape::of(&block),
     })
 }
 
 impl Network for Pair {
-    /// The start and the words of the prompt.
-    fn prompt(&self, request: &CaptionRequest, words: &Words) -> percept_core::Result<Prompt> {
-        continued(request, words, |prompt| {
-            let mut tokens = vec![self.start];
-            if let Some(prompt) = prompt {
-                tokens.extend(words.tokenizer.bare_ids(prompt)?);
-            }
-            Ok(tokens)
-        })
-    }
-
     fn look(&self, pixels: &Tensor) -> Result<Tensor> {
         let states = match &self.encoder {
             Encoder::Vit(vit) => vit.tokens(pixels)?,
@@ -157,12 +140,6 @@ impl Network for Pair {
             Some(projection) => projection.forward(&states),
             None => Ok(states),
         }
-    }
-
-    fn begin(&self, seen: &Tensor, prompt: &Prompt) -> Result<(State, Vec<f32>)> {
-        let mut state = self.decoder.start(Some(seen))?;
-        let scores = self.decoder.feed(&prompt.tokens, &mut state)?;
-        Ok((state, scores))
     }
 
     fn decoder(&self) -> &TextDecoder {

@@ -37,7 +37,7 @@ fn open(local: &LocalModel, runtime: &Runtime) -> Result<Captioner<Florence2>> {
     if generation.max == Generation::plain(0, 0, 0).max {
         generation.max = Length::New(1024);
     }
-    let network = Florence2::load(&weights, &shape, generation.start).map_err(|error| error.of(&local.id))?;
+    let network = Florence2::load(&weights, &shape).map_err(|error| error.of(&local.id))?;
     Ok(Captioner {
         words: Words {
             id: local.id.clone(),

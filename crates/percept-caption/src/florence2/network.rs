@@ -1,7 +1,7 @@
 //! The network, and the questions that its tasks are.
 
 use percept_backbone::{
-    AttentionNames, Block, BlockNames, BlockShape, Embedding, EngineError, LayerNorm, Linear, Result, Tensor,
+    AttentionNames, Block, BlockNames, Embedding, EngineError, LayerNorm, Linear, Result, Tensor,
     ToContiguous, Weights, WeightsError, both, for_layers,
 };
 use percept_core::Error;
@@ -38,7 +38,6 @@ pub(super) struct Florence2 {
     projector: Projector,
     encoder: Encoder,
     decoder: TextDecoder,
-    start: u32,
 }
 
 /// From a map to tokens.
@@ -59,7 +58,7 @@ struct Encoder {
 }
 
 impl Florence2 {
-    pub(super) fn load(weights: &Weights, shape: &Shape, start: u32) -> Result<Self, WeightsError> {
+    pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
         let model = weights.at("model");
         let language = model.at("language_model");
         let (vision, text) = both(
@@ -77,7 +76,6 @@ impl Florence2 {
             projector: Projector::load(&model.at("multi_modal_projector"), shape)?,
             encoder,
             decoder,
-            start,
         })
     }
 }
@@ -159,7 +157,7 @@ fn positions(weights: &Weights, shape: &Shape) -> Result<Positions, WeightsError
 
 fn decoder(language: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError> {
     let weights = &language.at("decoder").for_few_rows();
-    let BlockShape { dim, heads, .. } = shape.decoder;
+    let dim = shape.decoder.dim;
     // One table for both texts and the output; it is stored under one of its names.
     let shared = match language.has("shared.weight") {
         true => language.at("shared"),
@@ -178,7 +176,7 @@ fn decoder(language: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsErro
         norm: None,
         transform: None,
         head,
-        shape: CacheShape { heads, dim: dim / heads },
+        shape: CacheShape::of(&shape.decoder),
     })
 }
 
@@ -208,7 +206,7 @@ impl Network for Florence2 {
             }
         };
         Ok(Prompt {
-            tokens: vec![self.start],
+            tokens: vec![words.generation.start],
             encoder: words.tokenizer.ids(question(task))?,
             task: Some(task),
         })
@@ -222,9 +220,7 @@ impl Network for Florence2 {
         let question = Tensor::from_slice(&prompt.encoder, (1, prompt.encoder.len()), self.decoder.device())?;
         let question = self.decoder.tokens.forward(&question)?;
         let encoded = self.encoder.forward(&Tensor::cat(&[seen, &question], 1)?.to_contiguous()?)?;
-        let mut state = self.decoder.start(Some(&encoded))?;
-        let scores = self.decoder.feed(&prompt.tokens, &mut state)?;
-        Ok((state, scores))
+        self.decoder.begin(Some(&encoded), &prompt.tokens)
     }
 
     fn decoder(&self) -> &TextDecoder {

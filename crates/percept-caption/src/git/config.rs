@@ -1,9 +1,11 @@
 //! The numbers of a GIT, and how a `config.json` states them.
 
-use percept_backbone::checkpoint::{activation, positive, wrong};
+use percept_backbone::checkpoint::{positive, wrong};
 use percept_backbone::vit::{VitConfig, VitNames};
-use percept_backbone::{Activation, BlockShape, WeightsError};
-use serde_json::{Value, json};
+use percept_backbone::{BlockShape, WeightsError};
+use serde_json::Value;
+
+use crate::bert;
 
 /// What differs between GITs in numbers.
 pub(super) struct Shape {
@@ -26,22 +28,11 @@ impl Shape {
                 "`num_image_with_embedding` is {frames}: models of videos are not supported"
             )));
         }
-        let mut vision = match &config["vision_config"] {
-            Value::Null => json!({}),
-            given => given.clone(),
-        };
-        vision["model_type"] = json!("git_vision_model");
-        let (vision, vision_names) = VitConfig::of(&vision)?;
+        let (vision, vision_names) = VitConfig::of_vision(config, "git_vision_model")?;
         Ok(Self {
             vision,
             vision_names,
-            block: BlockShape {
-                dim: positive(config, "hidden_size", 768)?,
-                heads: positive(config, "num_attention_heads", 12)?,
-                hidden: positive(config, "intermediate_size", 3072)?,
-                activation: activation(config, "hidden_act", Activation::GeluErf)?,
-                eps: config["layer_norm_eps"].as_f64().unwrap_or(1e-12),
-            },
+            block: bert::block(config, 12)?,
             depth: positive(config, "num_hidden_layers", 6)?,
             vocabulary: positive(config, "vocab_size", 30522)?,
             positions: positive(config, "max_position_embeddings", 1024)?,
@@ -52,6 +43,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -29,7 +29,7 @@ fn open(local: &LocalModel, runtime: &Runtime) -> Result<Captioner<Git>> {
     let weights = Weights::open_safetensors(local, &device)?.in_precision(precision);
     let shape = Shape::of(&config).map_err(|error| error.of(&local.id))?;
     let generation = Generation::open(local, &config, [101, 102, 0])?;
-    let network = Git::load(&weights, &shape, generation.start).map_err(|error| error.of(&local.id))?;
+    let network = Git::load(&weights, &shape).map_err(|error| error.of(&local.id))?;
     Ok(Captioner {
         words: Words {
             id: local.id.clone(),

@@ -4,12 +4,11 @@ use percept_backbone::vit::Vit;
 use percept_backbone::{
     Block, Embedding, LayerNorm, Linear, Result, Tensor, Weights, WeightsError, both, for_layers,
 };
-use percept_core::caption::CaptionRequest;
 
 use super::config::Shape;
 use crate::bert;
-use crate::captioner::{Network, Prompt, Words, continued};
-use crate::decoder::{CacheShape, Layer, Positions, State, TextDecoder};
+use crate::captioner::{Network, Prompt};
+use crate::decoder::{self, CacheShape, Layer, Positions, State, TextDecoder};
 
 /// From pixels and a prompt to scores.
 pub(super) struct Git {
@@ -17,11 +16,10 @@ pub(super) struct Git {
     projection: Linear,
     projection_norm: LayerNorm,
     decoder: TextDecoder,
-    start: u32,
 }
 
 impl Git {
-    pub(super) fn load(weights: &Weights, shape: &Shape, start: u32) -> Result<Self, WeightsError> {
+    pub(super) fn load(weights: &Weights, shape: &Shape) -> Result<Self, WeightsError> {
         let git = weights.at("git");
         let (vision, decoder) = both(
             || Vit::load(&git.at("image_encoder.vision_model"), &shape.vision, &shape.vision_names),
@@ -33,7 +31,6 @@ impl Git {
             projection: Linear::load(&projection.at("0"), shape.vision.dim, shape.block.dim)?,
             projection_norm: LayerNorm::load(&projection.at("1"), shape.block.dim, shape.vision.eps)?,
             decoder: decoder?,
-            start,
         })
     }
 }
@@ -42,17 +39,12 @@ fn decoder(weights: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError
     let &Shape { block, vocabulary, positions, .. } = shape;
     let embeddings = weights.at("git.embeddings");
     let words = embeddings.at("word_embeddings");
-    let (tokens, head) = match shape.tied {
-        true => {
-            let (tokens, head) = Embedding::load_tied(&words, vocabulary, block.dim)?;
-            let bias = weights.get("output.bias", &[vocabulary])?;
-            (tokens, head.with_bias(&bias).map_err(WeightsError::Engine)?)
-        }
-        false => (
-            Embedding::load_stored(&words, vocabulary, block.dim)?,
-            Linear::load(&weights.at("output"), block.dim, vocabulary)?,
-        ),
-    };
+    let (tokens, mut head) =
+        decoder::vocabulary(&words, &weights.at("output"), [vocabulary, block.dim], shape.tied)?;
+    if shape.tied {
+        let bias = weights.get("output.bias", &[vocabulary])?;
+        head = head.with_bias(&bias).map_err(WeightsError::Engine)?;
+    }
     let layers = weights.at("git.encoder.layer");
     let layer = |layer: usize| {
         let block = Block::load(&layers.at(layer.to_string()), bert::LAYER, block)?;
@@ -70,22 +62,11 @@ fn decoder(weights: &Weights, shape: &Shape) -> Result<TextDecoder, WeightsError
         norm: None,
         transform: None,
         head,
-        shape: CacheShape { heads: block.heads, dim: block.dim / block.heads },
+        shape: CacheShape::of(&block),
     })
 }
 
 impl Network for Git {
-    /// The start and the words of the prompt.
-    fn prompt(&self, request: &CaptionRequest, words: &Words) -> percept_core::Result<Prompt> {
-        continued(request, words, |prompt| {
-            let mut tokens = vec![self.start];
-            if let Some(prompt) = prompt {
-                tokens.extend(words.tokenizer.bare_ids(prompt)?);
-            }
-            Ok(tokens)
-        })
-    }
-
     /// The picture's tokens as they stand before the text.
     fn look(&self, pixels: &Tensor) -> Result<Tensor> {
         self.projection_norm.forward(&self.projection.forward(&self.vision.tokens(pixels)?)?)

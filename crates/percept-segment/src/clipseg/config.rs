@@ -4,7 +4,7 @@ use percept_backbone::WeightsError;
 use percept_backbone::clip_text::ClipTextConfig;
 use percept_backbone::vit::{VitConfig, VitNames};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What differs between CLIPSegs in numbers.
 pub(super) struct Shape {
@@ -56,12 +56,7 @@ impl Shape {
     pub(super) fn of(config: &Value) -> Result<Self, WeightsError> {
         let wrong = |reason: String| WeightsError::Format(format!("config.json: {reason}"));
         let decoder = DecoderShape::deserialize(config).map_err(|error| wrong(error.to_string()))?;
-        let mut vision = match &config["vision_config"] {
-            Value::Null => json!({}),
-            given => given.clone(),
-        };
-        vision["model_type"] = json!("clipseg_vision_model");
-        let (vision, vision_names) = VitConfig::of(&vision)?;
+        let (vision, vision_names) = VitConfig::of_vision(config, "clipseg_vision_model")?;
         let depth = vision.depth;
         let DecoderShape { extract_layers, conditional_layer, .. } = &decoder;
         if extract_layers.is_empty() || extract_layers.iter().any(|layer| *layer >= depth) {
@@ -80,6 +75,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
