@@ -55,6 +55,13 @@ pub struct Timings {
     pub counts: Vec<(&'static str, usize)>,
 }
 
+impl Timings {
+    /// Milliseconds from the decoded media to the result.
+    pub fn spent(&self) -> f64 {
+        self.prepare + self.model + self.finish
+    }
+}
+
 /// A tensor by name, as `--raw` writes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawTensor {

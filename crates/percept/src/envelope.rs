@@ -1,5 +1,7 @@
 //! The one JSON form of every result: what was read, what made it, how, how long, and what came out.
 
+use std::path::Path;
+
 use percept_core::{Device, Precision, Runtime, SourceKind, Task, Timings};
 use serde::Serialize;
 
@@ -19,6 +21,21 @@ pub struct Envelope<'a, I, R, M = ModelCard> {
     #[serde(skip_serializing_if = "Option::is_none")]
     timings_ms: Option<TimingsCard>,
     result: R,
+}
+
+/// What a result was made of: a path, as it was typed, and what is known of the file there.
+#[derive(Serialize)]
+pub struct InputCard<'a, I> {
+    path: String,
+    #[serde(flatten)]
+    info: &'a I,
+}
+
+impl<'a, I> InputCard<'a, I> {
+    /// A path that is not Unicode is shown with replacement characters.
+    pub fn new(path: &Path, info: &'a I) -> Self {
+        Self { path: path.to_string_lossy().into_owned(), info }
+    }
 }
 
 /// Whether a result tells how long it took.

@@ -49,7 +49,7 @@ pub use percept_media as media;
 
 pub use build::Build;
 pub use collect::{Collection, collect};
-pub use envelope::{Envelope, ModelCard, RunCard, TimingsPolicy};
+pub use envelope::{Envelope, InputCard, ModelCard, RunCard, TimingsPolicy};
 pub use load::{Loaded, use_threads};
 pub use output::{Rendered, ResultFormat};
 pub use report::report;

@@ -7,7 +7,6 @@ use percept_core::Result;
 use percept_core::segment::Image;
 use percept_flow::InputSource;
 use percept_media::picture::{self, PictureInfo, PictureLimits, PictureSource};
-use serde::Serialize;
 
 /// Extensions of files in folders that are taken for pictures.
 const EXTENSIONS: [&str; 17] = [
@@ -32,19 +31,4 @@ pub fn read(source: &InputSource, limits: PictureLimits) -> Result<(Arc<Image>, 
     };
     let (image, info) = picture::read(source, limits)?;
     Ok((Arc::new(image), info))
-}
-
-/// The `input` of a picture's envelope.
-#[derive(Serialize)]
-pub struct InputCard<'a> {
-    path: String,
-    #[serde(flatten)]
-    info: &'a PictureInfo,
-}
-
-impl<'a> InputCard<'a> {
-    /// Of a picture. A path that is not Unicode is shown with replacement characters.
-    pub fn new(source: &InputSource, info: &'a PictureInfo) -> Self {
-        Self { path: source.path().to_string_lossy().into_owned(), info }
-    }
 }

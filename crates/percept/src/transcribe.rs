@@ -6,7 +6,6 @@ use percept_core::{Result, Runtime, Transcribe};
 use percept_flow::{InputSource, Manifest, Partial};
 use percept_hub::Hub;
 use percept_media::sound::{self, SoundInfo, SoundSource};
-use serde::Serialize;
 
 pub use percept_core::transcribe::{
     DropReason, DroppedSpan, Goal, LiveSegments, Segment, Sound, Step, Steps, TranscribeInput,
@@ -62,20 +61,5 @@ impl Steps for PartialSteps {
 
     fn keep(&self, step: &Step) {
         self.0.keep(step);
-    }
-}
-
-/// The `input` of a transcript's envelope.
-#[derive(Serialize)]
-pub struct InputCard<'a> {
-    path: String,
-    #[serde(flatten)]
-    info: &'a SoundInfo,
-}
-
-impl<'a> InputCard<'a> {
-    /// Of a recording. A path that is not Unicode is shown with replacement characters.
-    pub fn new(source: &InputSource, info: &'a SoundInfo) -> Self {
-        Self { path: source.path().to_string_lossy().into_owned(), info }
     }
 }

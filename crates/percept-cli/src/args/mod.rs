@@ -24,7 +24,7 @@ pub(crate) use register::{MethodChoice, RegisterArguments, RegisterFormat};
 pub(crate) use run::RunArguments;
 pub(crate) use segment::{KindChoice, OrientationChoice, SegmentArguments};
 pub(crate) use shared::{
-    AutoOr, Compute, Fetching, Files, FormatOf, OnClips, OnPictures, ProgressChoice, ProgressStyle,
+    AutoOr, Compute, Fetching, Files, FormatOf, OnClips, OnPictures, ProgressChoice, ProgressStyle, Running,
 };
 pub(crate) use transcribe::{FormatChoice, TaskChoice, TranscribeArguments};
 
@@ -230,11 +230,7 @@ pub(crate) struct BenchArguments {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) compute: Compute,
-    #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
+    pub(crate) running: Running,
 }
 
 #[derive(Args)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{Compute, Fetching, Files, ProgressChoice};
+use super::shared::{Files, Running, SizeLimit};
 
 /// A pipeline of several stages, from a file.
 ///
@@ -22,13 +22,8 @@ pub(crate) struct RunArguments {
     /// A variable of the pipeline: `${NAME}` in its texts becomes VALUE. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Refuse pictures that say they have more millions of pixels.
-    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_pixels: u32,
     #[command(flatten)]
-    pub(crate) compute: Compute,
+    pub(crate) size: SizeLimit,
     #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
+    pub(crate) running: Running,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use percept::flow::Shard;
+use percept::media::picture::PictureLimits;
 use percept::{Device, Precision, ResultFormat, clip};
 
 /// What goes in and where it comes out.
@@ -96,15 +97,10 @@ pub(crate) struct OnPictures {
     /// A model of `percept models list`, ORG/REPO[@REV], or a folder.
     #[arg(short, long)]
     pub(crate) model: Option<String>,
-    /// Refuse pictures that say they have more millions of pixels.
-    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_pixels: u32,
     #[command(flatten)]
-    pub(crate) compute: Compute,
+    pub(crate) size: SizeLimit,
     #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
+    pub(crate) running: Running,
 }
 
 /// What tasks have that take clips too.
@@ -124,6 +120,31 @@ pub(crate) struct OnClips {
 pub(crate) enum FormatOf<F> {
     Picture(F),
     Clip(clip::Format),
+}
+
+/// How large pictures may be.
+#[derive(Args)]
+pub(crate) struct SizeLimit {
+    /// Refuse pictures that say they have more millions of pixels.
+    #[arg(long, value_name = "MEGAPIXELS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_pixels: u32,
+}
+
+impl SizeLimit {
+    pub(crate) fn limits(&self) -> PictureLimits {
+        PictureLimits { max_pixels: u64::from(self.max_pixels) * 1_000_000 }
+    }
+}
+
+/// What every command has that loads a model and runs it.
+#[derive(Args)]
+pub(crate) struct Running {
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+    #[command(flatten)]
+    pub(crate) fetching: Fetching,
+    #[command(flatten)]
+    pub(crate) progress: ProgressChoice,
 }
 
 /// Where and how the network runs.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::shared::{Compute, Fetching, Files, ProgressChoice};
+use super::shared::{Files, Running};
 
 /// Speech to text and subtitles.
 ///
@@ -82,11 +82,7 @@ pub(crate) struct TranscribeArguments {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     #[command(flatten)]
-    pub(crate) compute: Compute,
-    #[command(flatten)]
-    pub(crate) fetching: Fetching,
-    #[command(flatten)]
-    pub(crate) progress: ProgressChoice,
+    pub(crate) running: Running,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use percept::flow::{self, ExitCode, Item, Manifest, OutputTarget, Plan};
 use percept::hub::Hub;
 use percept::media::picture::{PictureInfo, PictureLimits};
-use percept::picture::{self, InputCard};
+use percept::picture;
 use percept::segment::Image;
 use percept::{
-    Envelope, Loaded, Predicted, Rendered, Result, ResultFormat, RunCard, Runtime, Task, TimingsPolicy,
+    Envelope, InputCard, Loaded, Predicted, Rendered, Result, ResultFormat, RunCard, Runtime, Task,
+    TimingsPolicy,
 };
 use serde::Serialize;
 
@@ -93,14 +94,14 @@ pub(super) fn run<A: Asked>(on: &OnPictures, asked: &A) -> Result<ExitCode> {
     if on.files.dry_run {
         return report::plan(&plan);
     }
-    let report = BatchReport::new(&on.progress, &plan, Paths::Printed);
+    let report = BatchReport::new(&on.running.progress, &plan, Paths::Printed);
     prepared(on, asked, &report, |road, work| road.run(&plan, &(asked, A::besides(&work.card)), work))
 }
 
 /// Answers requests with pictures.
 pub(super) fn serve<A: Asked>(on: &OnPictures, asked: &A) -> Result<ExitCode> {
     worker::check(&on.files)?;
-    let report = BatchReport::new(&on.progress, &Plan::default(), Paths::Silent);
+    let report = BatchReport::new(&on.running.progress, &Plan::default(), Paths::Silent);
     prepared(on, asked, &report, |road, work| road.serve(work))
 }
 
@@ -110,8 +111,7 @@ fn prepared<A: Asked>(
     report: &BatchReport,
     go: impl FnOnce(&Road<'_, A::Task>, &Pictures<'_, A>) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
-    let runtime = setup::runtime(&on.compute)?;
-    let hub = setup::hub(&on.fetching, &on.progress);
+    let (runtime, hub) = setup::begin(&on.running)?;
     let (loaded, card) = asked.load(&hub, on.model.as_deref(), &runtime)?;
     // Never dropped: the process ends with the command, and the system takes memory back faster than it is given back
     // piece by piece.
@@ -119,7 +119,7 @@ fn prepared<A: Asked>(
     let work = Pictures {
         asked,
         card,
-        limits: PictureLimits { max_pixels: u64::from(on.max_pixels) * 1_000_000 },
+        limits: on.size.limits(),
         run: RunCard::new(&runtime, loaded.model.precision(), asked.seed()),
         timings: setup::timings(&on.files),
         report,
@@ -182,7 +182,7 @@ impl<A: Asked> Pictures<'_, A> {
         predicted: &Predicted<<A::Task as Task>::Output>,
     ) -> impl Serialize {
         let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-        let input = InputCard::new(&item.input, &picture.info);
+        let input = InputCard::new(item.input.path(), &picture.info);
         let record = self.asked.record(name, picture, &predicted.output);
         Envelope::new::<A::Task>(input, &self.card, &self.run, timings, record)
     }

@@ -6,8 +6,8 @@ use std::mem::ManuallyDrop;
 use percept::flow::ExitCode;
 use percept::flow::{Format, FormatKind, Item, Manifest, Naming, Plan};
 use percept::media::picture::PictureLimits;
-use percept::pipeline::{InputCard, MediaInfo, Pipeline, PipelineInput, PipelineOutput, Run, StageCard};
-use percept::{Envelope, Error, Predicted, Result, RunCard, TimingsPolicy};
+use percept::pipeline::{MediaInfo, Pipeline, PipelineInput, PipelineOutput, Run, StageCard};
+use percept::{Envelope, Error, InputCard, Predicted, Result, RunCard, TimingsPolicy};
 use serde::Serialize;
 
 use super::road::{Road, Work};
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         report::note(pipeline.outline().trim_end());
         return report::plan(&plan);
     }
-    let report = BatchReport::new(&arguments.progress, &plan, Paths::Printed);
+    let report = BatchReport::new(&arguments.running.progress, &plan, Paths::Printed);
     prepared(arguments, &pipeline, &report, |road, work| road.run(&plan, &pipeline.parameters(), work))
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
 pub(crate) fn serve(arguments: &RunArguments) -> Result<ExitCode> {
     worker::check(&arguments.files)?;
     let pipeline = Pipeline::read(&arguments.pipeline, &arguments.set)?;
-    let report = BatchReport::new(&arguments.progress, &Plan::default(), Paths::Silent);
+    let report = BatchReport::new(&arguments.running.progress, &Plan::default(), Paths::Silent);
     prepared(arguments, &pipeline, &report, |road, work| road.serve(work))
 }
 
@@ -68,8 +68,7 @@ fn prepared(
     report: &BatchReport,
     go: impl FnOnce(&Road<'_, Run>, &Staged<'_>) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
-    let runtime = setup::runtime(&arguments.compute)?;
-    let hub = setup::hub(&arguments.fetching, &arguments.progress);
+    let (runtime, hub) = setup::begin(&arguments.running)?;
     let (loaded, models) = pipeline.load(&hub, &runtime)?;
     // Never dropped: the system takes memory back faster than it is given back piece by piece.
     let loaded = ManuallyDrop::new(loaded);
@@ -77,7 +76,7 @@ fn prepared(
         pipeline,
         models,
         run: RunCard::new(&runtime, loaded.model.precision(), 0),
-        limits: PictureLimits { max_pixels: u64::from(arguments.max_pixels) * 1_000_000 },
+        limits: arguments.size.limits(),
         timings: setup::timings(&arguments.files),
         report,
     };
@@ -130,7 +129,7 @@ impl Staged<'_> {
         predicted: &'a Predicted<PipelineOutput>,
     ) -> impl Serialize + use<'a> {
         let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-        let card = InputCard::new(&item.input, info);
+        let card = InputCard::new(item.input.path(), info);
         let record = self.pipeline.record(&predicted.output, self.timings);
         Envelope::new::<Run>(card, &self.models, &self.run, timings, record)
     }

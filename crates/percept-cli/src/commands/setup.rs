@@ -12,11 +12,16 @@ use percept::flow::{
 use percept::hub::{Hub, HubOptions};
 use percept::{Error, LocalModel, Result, Runtime, Task, TimingsPolicy};
 
-use crate::args::{Compute, Fetching, Files, ProgressChoice};
+use crate::args::{Compute, Fetching, Files, ProgressChoice, Running};
 use crate::report::Fetch;
 
+/// What a model is loaded with: the runtime that was asked for, and where models come from. Sizes the compute pool.
+pub(crate) fn begin(running: &Running) -> Result<(Runtime, Hub)> {
+    Ok((runtime(&running.compute)?, hub(&running.fetching, &running.progress)))
+}
+
 /// The runtime that was asked for; sizes the compute pool.
-pub(crate) fn runtime(compute: &Compute) -> Result<Runtime> {
+fn runtime(compute: &Compute) -> Result<Runtime> {
     let mut runtime = Runtime { device: compute.device, precision: compute.precision, ..Runtime::default() };
     if let Some(threads) = compute.threads {
         runtime.threads = usize::from(threads);

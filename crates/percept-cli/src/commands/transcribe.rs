@@ -6,10 +6,9 @@ use std::sync::Arc;
 use percept::flow::{self, ExitCode, Item, Manifest, Naming, OutputTarget, Plan};
 use percept::media::sound::SoundInfo;
 use percept::transcribe::{
-    self, CueLimits, Format, Goal, InputCard, LiveSegments, Task, TranscribeInput, TranscribeOptions,
-    Transcript,
+    self, CueLimits, Format, Goal, LiveSegments, Task, TranscribeInput, TranscribeOptions, Transcript,
 };
-use percept::{Envelope, Error, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
+use percept::{Envelope, Error, InputCard, ModelCard, Predicted, Result, RunCard, TimingsPolicy};
 use serde::Serialize;
 
 use super::road::{Road, Work};
@@ -25,7 +24,7 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
     }
     let live = live_text(&plan, &formats);
     let paths = if live.is_some() { Paths::Silent } else { Paths::Printed };
-    let report = BatchReport::new(&arguments.progress, &plan, paths);
+    let report = BatchReport::new(&arguments.running.progress, &plan, paths);
     prepared(arguments, formats, live, &report, |road, work| {
         road.run(&plan, &(&work.options, &work.formats, work.limits), work)
     })
@@ -34,7 +33,7 @@ pub(crate) fn run(arguments: &TranscribeArguments) -> Result<ExitCode> {
 /// `percept worker transcribe`.
 pub(crate) fn serve(arguments: &TranscribeArguments) -> Result<ExitCode> {
     worker::check(&arguments.files)?;
-    let report = BatchReport::new(&arguments.progress, &Plan::default(), Paths::Silent);
+    let report = BatchReport::new(&arguments.running.progress, &Plan::default(), Paths::Silent);
     prepared(arguments, vec![FormatChoice::Json], None, &report, |road, work| road.serve(work))
 }
 
@@ -48,8 +47,7 @@ fn prepared(
 ) -> Result<ExitCode> {
     let limits = limits(arguments);
     let options = Arc::new(options(arguments, limits)?);
-    let runtime = setup::runtime(&arguments.compute)?;
-    let hub = setup::hub(&arguments.fetching, &arguments.progress);
+    let (runtime, hub) = setup::begin(&arguments.running)?;
     // Never dropped: the process ends with the command, and the system takes memory back faster than it is
     // given back piece by piece.
     let loaded = ManuallyDrop::new(transcribe::load(&hub, arguments.model.as_deref(), &runtime)?);
@@ -209,7 +207,7 @@ impl Recordings<'_> {
         predicted: &'a Predicted<Transcript>,
     ) -> impl Serialize + use<'a> {
         let timings = (self.timings == TimingsPolicy::Tell).then_some(&predicted.timings);
-        let card = InputCard::new(&item.input, info);
+        let card = InputCard::new(item.input.path(), info);
         Envelope::new::<Task>(card, &self.model, &self.run, timings, &predicted.output)
     }
 }

@@ -222,8 +222,7 @@ impl Sums {
 
     fn add(&mut self, times: &ItemTimes) {
         let timings = &times.timings;
-        let model =
-            Duration::from_secs_f64((timings.prepare + timings.model + timings.finish).max(0.0) / 1e3);
+        let model = Duration::from_secs_f64(timings.spent().max(0.0) / 1e3);
         for (sum, time) in self.stages.iter_mut().zip([times.read, model, times.write]) {
             *sum += time;
         }

@@ -1,7 +1,5 @@
 //! The lines of JSON of a clip: what made it first, then a line a frame. `docs/schema/clip.json` has their schema.
 
-use std::path::Path;
-
 use percept_core::{Task, Timings};
 use serde::Serialize;
 
@@ -24,21 +22,6 @@ impl<'a, I, M> HeadLine<'a, I, M> {
     /// Of the task `T`, asked for every `every`th frame, with tracks or without.
     pub fn new<T: Task>(input: I, model: &'a M, runtime: &'a RunCard, every: u32, track: bool) -> Self {
         Self { schema: SCHEMA, task: T::NAME, input, model, runtime, every, track }
-    }
-}
-
-/// The `input` of the first line.
-#[derive(Serialize)]
-pub struct InputCard<'a, I> {
-    path: String,
-    #[serde(flatten)]
-    info: &'a I,
-}
-
-impl<'a, I> InputCard<'a, I> {
-    /// Of a clip. A path that is not Unicode is shown with replacement characters.
-    pub fn new(path: &Path, info: &'a I) -> Self {
-        Self { path: path.to_string_lossy().into_owned(), info }
     }
 }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 pub use detect::DetectWatch;
 pub use format::Format;
-pub use line::{FrameLine, HeadLine, InputCard};
+pub use line::{FrameLine, HeadLine};
 pub use pose::PoseWatch;
 
 /// Somebody who looks at the frames of a clip, in their order.

@@ -79,8 +79,7 @@ impl PoseWatch {
                 Some(follower) => follower.follow(&mut detections),
                 None => vec![None; detections.len()],
             };
-            let timings = &predicted.timings;
-            let taken = timings.prepare + timings.model + timings.finish;
+            let taken = predicted.timings.spent();
             found.push(Found { subjects: detections.into_iter().map(subject).collect(), tracks, taken });
         }
         Ok(found)

@@ -239,21 +239,6 @@ fn pictures((image, info): (percept_core::segment::Image, PictureInfo)) -> (Pipe
     (PipelineInput::Picture(Arc::new(image)), MediaInfo::Picture(info))
 }
 
-/// The `input` of a pipeline's envelope.
-#[derive(Serialize)]
-pub struct InputCard<'a> {
-    path: String,
-    #[serde(flatten)]
-    info: &'a MediaInfo,
-}
-
-impl<'a> InputCard<'a> {
-    /// Of an input. A path that is not Unicode is shown with replacement characters.
-    pub fn new(source: &InputSource, info: &'a MediaInfo) -> Self {
-        Self { path: source.path().to_string_lossy().into_owned(), info }
-    }
-}
-
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pipeline").field("name", &self.name).finish_non_exhaustive()

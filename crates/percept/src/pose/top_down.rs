@@ -35,8 +35,7 @@ impl TopDown {
             .map(|input| DetectInput { image: input.image.clone(), options: self.options.clone() });
         let found = self.detector.predict(&seen.collect::<Vec<_>>())?;
         let with = |(input, predicted): (&PoseInput, Predicted<percept_core::detect::Detections>)| {
-            let timings = &predicted.timings;
-            let taken = timings.prepare + timings.model + timings.finish;
+            let taken = predicted.timings.spent();
             let subjects = predicted.output.detections.into_iter().map(subject).collect();
             (PoseInput { subjects, ..input.clone() }, taken)
         };

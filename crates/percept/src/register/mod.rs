@@ -60,16 +60,4 @@ impl<'a> InputCard<'a> {
 }
 
 /// A cloud's part of an `input`.
-#[derive(Serialize)]
-pub struct CloudCard<'a> {
-    path: String,
-    #[serde(flatten)]
-    info: &'a CloudInfo,
-}
-
-impl<'a> CloudCard<'a> {
-    /// Of a file.
-    pub fn new(path: &Path, info: &'a CloudInfo) -> Self {
-        Self { path: path.to_string_lossy().into_owned(), info }
-    }
-}
+pub type CloudCard<'a> = crate::InputCard<'a, CloudInfo>;

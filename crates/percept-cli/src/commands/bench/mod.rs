@@ -15,8 +15,7 @@ use crate::args::BenchArguments;
 use crate::report;
 
 pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode> {
-    let runtime = setup::runtime(&arguments.compute)?;
-    let hub = setup::hub(&arguments.fetching, &arguments.progress);
+    let (runtime, hub) = setup::begin(&arguments.running)?;
     let bench: fn(&Hub, &BenchArguments, &Runtime) -> Result<Value> =
         if arguments.input.as_deref().is_some_and(percept::picture::is_picture) {
             segment::run

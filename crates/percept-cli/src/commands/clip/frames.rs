@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use percept::clip::{Format, FrameLine, HeadLine, InputCard, SeenBy, Watch};
+use percept::clip::{Format, FrameLine, HeadLine, SeenBy, Watch};
 use percept::detect::Image;
 use percept::flow::{ExitCode, Failure, Interrupt, Item, ItemTimes, Observer, Plan, Summary};
 use percept::hub::Hub;
 use percept::media::picture::PictureLimits;
 use percept::media::video::{self, Clip, ClipInfo, ClipWriter, Frame};
 use percept::write::Pending;
-use percept::{Error, Result, RunCard, Runtime, Task, TimingsPolicy};
+use percept::{Error, InputCard, Result, RunCard, Runtime, Task, TimingsPolicy};
 use serde::Serialize;
 
 use super::super::setup;
@@ -37,9 +37,8 @@ pub(in crate::commands) fn run<W: Watch>(
     if on.files.dry_run {
         return report::plan(&plan);
     }
-    let report = BatchReport::new(&on.progress, &plan, Paths::Printed);
-    let runtime = setup::runtime(&on.compute)?;
-    let hub = setup::hub(&on.fetching, &on.progress);
+    let report = BatchReport::new(&on.running.progress, &plan, Paths::Printed);
+    let (runtime, hub) = setup::begin(&on.running)?;
     // Never dropped: the process ends with the command.
     let watch = ManuallyDrop::new(load(&hub, on.model.as_deref(), &runtime)?);
     let run = RunCard::new(&runtime, watch.precision(), 0);
@@ -53,7 +52,7 @@ pub(in crate::commands) fn run<W: Watch>(
         formats,
         every: clips.every.unwrap_or(NonZero::<u32>::MIN),
         track: clips.track,
-        limits: PictureLimits { max_pixels: u64::from(on.max_pixels) * 1_000_000 },
+        limits: on.size.limits(),
         timings: setup::timings(&on.files),
         interrupt: setup::interrupt()?,
         report: &report,
