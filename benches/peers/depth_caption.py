@@ -8,20 +8,15 @@ the forward pass on the prepared pixels, with fused attention. A caption is gree
 little more. Each turn begins when nobody else computes. Medians of the rounds; ratios are medians of ratios round by round.
 """
 
-import argparse
 import copy
 import functools
-import sys
-import tempfile
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
-from detect import PRECISIONS, TARGETS, THREADS, Worker, torch_turn  # sets threads before torch reads them
+from detect import THREADS, compare, torch_turn, turns_with_workers  # sets threads before torch reads them
 
 import numpy as np
 import torch
-import transformers
 from PIL import Image
 from transformers import (
     BertTokenizerFast,
@@ -36,7 +31,7 @@ from transformers import (
 )
 
 from onnx_peer import cases as onnx_cases
-from quiet import Quiet, Turn, median, ratio, take_turns, verdict
+from quiet import Quiet, Turn
 
 CASES = ["depth-anything-v2-small", "blip-base-1", "blip-base-20"]
 
@@ -88,7 +83,7 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
     tokens = case.rsplit("-", 1)[-1]
     turn = functools.partial(caption_turn, tokens=int(tokens)) if captions else None
     task = ["caption", "--beams", 1, "--min-tokens", tokens, "--max-tokens", tokens] if captions else ["depth"]
-    cases, workers = {}, []
+    cases = {}
     for precision, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
         peer = copy.deepcopy(model).to(dtype)
         run = functools.partial(turn or torch_turn, peer, pixels=pixels.to(dtype))
@@ -96,43 +91,8 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
         cases[f"torch {precision}"] = run
     if not captions:
         cases |= onnx_cases(model, pixels, folder, THREADS)
-    for precision in PRECISIONS:
-        workers.append(Worker(binary, folder, precision, task))
-        cases[f"percept {precision}"] = workers[-1].turn
-    turns = take_turns(cases, rounds, quiet)
-    for worker in workers:
-        worker.end()
-    return turns
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("percept", type=Path)
-    parser.add_argument("--folder", type=Path, help="where the models are built, to keep them")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default=",".join(CASES))
-    parser.add_argument("--patience", type=float, default=120.0, help="seconds to wait for a quiet machine, in all")
-    arguments = parser.parse_args()
-    transformers.logging.set_verbosity_error()
-    torch.set_num_threads(THREADS)
-    quiet = Quiet(arguments.patience)
-    binary = arguments.percept.resolve()
-    names = ["torch f32", "torch bf16", "onnxruntime f32", "onnxruntime int8", *(f"percept {precision}" for precision in PRECISIONS)]
-    lines = [f"| model | {' | '.join(names)} | " + " | ".join(f"{a} / {b}" for a, b, _ in TARGETS) + " |"]
-    lines.append("|---|" + "---:|" * (len(names) + len(TARGETS)))
-    last = {}
-    with nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory() as folder:
-        for name in arguments.only.split(","):
-            turns = measure(name, binary, Path(folder) / name, arguments.rounds, quiet)
-            cells = [f"{median(turns[key]) * 1e3:.0f}" if key in turns else "-" for key in names]
-            cells += [f"{ratio(turns[a], turns[b]):.2f}" if b in turns else "-" for a, b, _ in TARGETS]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-            print(lines[-1], file=sys.stderr, flush=True)
-            last |= {f"{name} {key}": samples for key, samples in turns.items()}
-    print("\n".join(lines))
-    print(verdict(list(last.values())))
-    print({"threads": THREADS, "rounds": arguments.rounds, "torch": torch.__version__, "transformers": transformers.__version__})
+    return turns_with_workers(cases, binary, folder, task, rounds, quiet)
 
 
 if __name__ == "__main__":
-    main()
+    compare(__doc__.splitlines()[0], CASES, measure)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
         pixels = processor(images=image, boxes=[listed], return_tensors="pt")["pixel_values"]
     else:
         pixels = processor(images=image, return_tensors="pt")["pixel_values"]
-    cases, workers = {}, []
+    cases = {}
     for precision, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
         peer = copy.deepcopy(model).to(dtype)
         try:
@@ -88,12 +89,17 @@ def measure(case: str, binary: Path, folder: Path, rounds: int, quiet: Quiet) ->
             continue
         cases[f"torch {precision}"] = functools.partial(torch_turn, peer, pixels.to(dtype))
     cases |= onnx_cases(model, pixels, folder, THREADS)
-    for precision in PRECISIONS:
-        task = ["pose", "--boxes", boxes] if boxes else ["detect"]
-        workers.append(Worker(binary, folder, precision, task))
-        cases[f"percept {precision}"] = workers[-1].turn
-    turns = take_turns(cases, rounds, quiet)
-    for worker in workers:
+    task = ["pose", "--boxes", boxes] if boxes else ["detect"]
+    return turns_with_workers(cases, binary, folder, task, rounds, quiet)
+
+
+def turns_with_workers(
+    peers: dict, binary: Path, folder: Path, task: list, rounds: int, quiet: Quiet
+) -> dict[str, list[Turn]]:
+    """Those of peers and of a worker of each precision."""
+    workers = {f"percept {precision}": Worker(binary, folder, precision, task) for precision in PRECISIONS}
+    turns = take_turns(peers | {key: worker.turn for key, worker in workers.items()}, rounds, quiet)
+    for worker in workers.values():
         worker.end()
     return turns
 
@@ -109,12 +115,14 @@ def cold(binary: Path, folder: Path) -> tuple[float, float]:
     return ours, time.perf_counter() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def compare(about: str, cases: list[str], measure: Callable, behind: Callable[[str, Path, Path], None] | None = None) -> None:
+    """What a benchmark of models does from its command line to its table. `behind` is called with the case, the program and
+    the model's folder when a case was measured."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("percept", type=Path)
     parser.add_argument("--folder", type=Path, help="where the models are built, to keep them")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--only", default=",".join(cases))
     parser.add_argument("--patience", type=float, default=120.0, help="seconds to wait for a quiet machine, in all")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
@@ -124,26 +132,29 @@ def main() -> None:
     names = ["torch f32", "torch bf16", "onnxruntime f32", "onnxruntime int8", *(f"percept {precision}" for precision in PRECISIONS)]
     lines = [f"| model | {' | '.join(names)} | " + " | ".join(f"{a} / {b}" for a, b, _ in TARGETS) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(TARGETS)))
-    last, processes = {}, []
+    last = {}
     with nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory() as folder:
         for name in arguments.only.split(","):
             home = Path(folder) / name
             turns = measure(name, binary, home, arguments.rounds, quiet)
-            cell = lambda key: f"{median(turns[key]) * 1e3:.0f}" if key in turns else "-"
-            rate = lambda a, b: f"{ratio(turns[a], turns[b]):.2f}" if b in turns else "-"
-            cells = [cell(key) for key in names] + [rate(ours, theirs) for ours, theirs, _ in TARGETS]
+            cells = [f"{median(turns[key]) * 1e3:.0f}" if key in turns else "-" for key in names]
+            cells += [f"{ratio(turns[a], turns[b]):.2f}" if b in turns else "-" for a, b, _ in TARGETS]
             lines.append(f"| {name} | {' | '.join(cells)} |")
             print(lines[-1], file=sys.stderr, flush=True)
             last |= {f"{name} {key}": samples for key, samples in turns.items()}
-            if not name.startswith("vitpose"):
-                processes.append((name, *cold(binary, home)))
+            if behind:
+                behind(name, binary, home)
     print("\n".join(lines))
     print("\nmilliseconds; the bar: " + ", ".join(f"{a} / {b} at most {t}" for a, b, t in TARGETS if t))
-    for name, ours, imports in processes:
-        print(f"{name}: a whole process {ours:.2f} s, the imports of a Python peer {imports:.2f} s")
     print(verdict(list(last.values())))
     print({"threads": THREADS, "rounds": arguments.rounds, "torch": torch.__version__, "transformers": transformers.__version__})
 
 
+def tell_cold(name: str, binary: Path, folder: Path) -> None:
+    if not name.startswith("vitpose"):
+        ours, imports = cold(binary, folder)
+        print(f"{name}: a whole process {ours:.2f} s, the imports of a Python peer {imports:.2f} s")
+
+
 if __name__ == "__main__":
-    main()
+    compare(__doc__.splitlines()[0], CASES, measure, tell_cold)
