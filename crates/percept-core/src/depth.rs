@@ -54,3 +54,17 @@ pub struct DepthMap {
     /// The focal length that the model estimates, in pixels of the displayed picture, where it does.
     pub focal: Option<f32>,
 }
+
+/// The factor and the summand that take `from` nearest to `to`, by least squares: what aligns relative depth with other
+/// depth (Ranftl et al. 2022, arXiv 1907.01341). None where `from` is the same everywhere.
+pub fn scale_and_shift(from: &[f64], to: &[f64]) -> Option<(f64, f64)> {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let (from_mean, to_mean) = (mean(from), mean(to));
+    let pairs = || from.iter().zip(to).map(|(from, to)| (from - from_mean, to - to_mean));
+    let squares: f64 = pairs().map(|(from, _)| from * from).sum();
+    let products: f64 = pairs().map(|(from, to)| from * to).sum();
+    let scale = products / squares;
+    // What is constant but for rounding has no scale.
+    let flat = squares <= 1e-12 * from_mean * from_mean * from.len() as f64;
+    (squares > 0.0 && !flat).then_some((scale, to_mean - scale * from_mean))
+}

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use percept_core::depth::{DepthInput, DepthMap, DepthOptions, DepthUnit};
+use percept_core::depth::{DepthInput, DepthMap, DepthOptions, DepthUnit, scale_and_shift};
 use percept_core::{Depth, Error, Model, Precision, Predicted, RawTensor, Result, Span, Tiling, Timings};
 
 /// A model that sees large pictures in tiles.
@@ -210,19 +210,6 @@ fn scale(from: &[f64], to: &[f64]) -> Option<f64> {
     let products: f64 = from.iter().zip(to).map(|(from, to)| from * to).sum();
     let squares: f64 = from.iter().map(|from| from * from).sum();
     (squares > 0.0).then(|| products / squares)
-}
-
-/// The factor and the summand that take `from` nearest to `to`, by least squares.
-fn scale_and_shift(from: &[f64], to: &[f64]) -> Option<(f64, f64)> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let (from_mean, to_mean) = (mean(from), mean(to));
-    let pairs = || from.iter().zip(to).map(|(from, to)| (from - from_mean, to - to_mean));
-    let squares: f64 = pairs().map(|(from, _)| from * from).sum();
-    let products: f64 = pairs().map(|(from, to)| from * to).sum();
-    let scale = products / squares;
-    // What is constant but for rounding has no scale.
-    let flat = squares <= 1e-12 * from_mean * from_mean * from.len() as f64;
-    (squares > 0.0 && !flat).then_some((scale, to_mean - scale * from_mean))
 }
 
 fn add(sum: &mut Timings, more: &Timings) {

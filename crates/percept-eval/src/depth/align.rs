@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use percept_core::depth::DepthUnit;
+use percept_core::depth::{DepthUnit, scale_and_shift};
 use percept_core::{Error, Result};
 use serde::Serialize;
 
@@ -69,20 +69,10 @@ pub(super) fn align(
     Ok(())
 }
 
-/// `scale` and `shift` of the least `Σ (scale from + shift - to)²`.
+/// Scale and shift from the result to the truth.
 fn fitted(from: &[f64], to: &[f64]) -> Result<(f64, f64)> {
-    let count = from.len() as f64;
-    let (mean_from, mean_to) = (from.iter().sum::<f64>() / count, to.iter().sum::<f64>() / count);
-    let (mut square, mut product) = (0.0, 0.0);
-    for (from, to) in from.iter().zip(to) {
-        square += (from - mean_from).powi(2);
-        product += (from - mean_from) * (to - mean_to);
-    }
-    if square <= 0.0 {
-        return Err(Error::argument("the result is the same everywhere, which nothing can be fitted to"));
-    }
-    let scale = product / square;
-    Ok((scale, mean_to - scale * mean_from))
+    scale_and_shift(from, to)
+        .ok_or_else(|| Error::argument("the result is the same everywhere, which nothing can be fitted to"))
 }
 
 /// The middle one; of two the mean.
