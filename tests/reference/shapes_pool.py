@@ -111,6 +111,16 @@ def start_weights(model: torch.nn.Module) -> None:
             module.reset_parameters()
 
 
+def start_positions(weights: torch.Tensor, grid: tuple[int, int], deviation: float) -> None:
+    """Adds to the position embedding `[1, rows * columns, channels]` what is linear in a patch's place, with that
+    deviation at the edges: which of two things is on the left is hard to learn from positions that have nothing in
+    common."""
+    down, across = ((torch.arange(count) + 0.5) / count * 2 - 1 for count in grid)
+    down, across = torch.meshgrid(down, across, indexing="ij")
+    towards = torch.randn(2, weights.shape[-1]) * deviation
+    weights[0] += torch.stack([across.flatten(), down.flatten()], 1) @ towards
+
+
 def vary_colours(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """u8 `[batch, 3, h, w]` to f32 0 to 1: some made grey, brightness, contrast and channels changed, some noise."""
     batch = len(pictures)

@@ -31,7 +31,7 @@ from transformers import BertTokenizerFast, BlipConfig, BlipForConditionalGenera
 
 from caption_scenes import COLOURS, NAMES, Drawing, article, random_drawing, render
 from shapes import coverage
-from shapes_pool import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, Schedule, start_weights
+from shapes_pool import FIRST_HELD_OUT_SEED, FIRST_TRAINING_SEED, Schedule, start_positions, start_weights
 
 MODEL = Path(__file__).resolve().parents[1] / "models" / "shapes-caption"
 SIDE, PATCH = 128, 16
@@ -206,15 +206,6 @@ def start_patches(weights: torch.Tensor) -> None:
     weights.copy_(torch.stack(kernels))
 
 
-def start_positions(weights: torch.Tensor) -> None:
-    """Adds to the position embedding `[1, 1 + GRID * GRID, channels]` what is linear in a patch's place: which of two
-    shapes is on the left is hard to learn from positions that have nothing in common."""
-    place = (torch.arange(GRID) + 0.5) / GRID * 2 - 1
-    down, across = torch.meshgrid(place, place, indexing="ij")
-    towards = torch.randn(2, weights.shape[-1]) * POSITION
-    weights[0, 1:] += torch.stack([across.flatten(), down.flatten()], 1) @ towards
-
-
 def vary_light(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """u8 to f32 0 to 1: brightness and contrast changed a little. No colours: they have names."""
     contrast, light = (torch.rand(len(pictures), 1, 1, 1, generator=generator) - 0.5 for _ in range(2))
@@ -233,7 +224,7 @@ def train(rate: float, minutes: float, cache: Path, resume: bool) -> None:
             torch.nn.init.normal_(weights, std=0.1)
         torch.nn.init.normal_(words.word_embeddings.weight, std=0.1)
         start_patches(embeddings.patch_embedding.weight.data)
-        start_positions(embeddings.position_embedding.data)
+        start_positions(embeddings.position_embedding.data[:, 1:], (GRID, GRID), POSITION)
     sight = Sight(model.config.vision_config.hidden_size)
     model.train()
     print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)

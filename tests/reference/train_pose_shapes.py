@@ -12,21 +12,25 @@ drawing, not from a model), and boxes and keypoints as they are when it is mirro
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
 
 from figures import FLIP_PAIRS, NAMES, Figure, mirrored, random_figure, render
-from shapes_pool import start_weights
+from shapes_pool import Schedule, start_positions, start_weights
 
 TESTS = Path(__file__).resolve().parents[1]
 MODEL, GOLDEN = TESTS / "models" / "shapes-pose", TESTS / "golden" / "figures"
-HEIGHT, WIDTH, PATCH = 128, 96, 16
-MAP = (32, 24)
-SIGMA = 1.5  # of the peaks, in places of the map
+HEIGHT, WIDTH, PATCH = 128, 96, 8
+MAP = (64, 48)
+SIGMA = 2.0  # of the peaks, in places of the map
+EARLY = 3  # layers after which a head that is not kept tells the keypoints of each patch
+POSITION = 0.5  # deviation of the position embeddings at the edges, to begin with
 BATCH = 32
 
 
@@ -34,7 +38,7 @@ def configuration() -> VitPoseConfig:
     backbone = VitPoseBackboneConfig(
         image_size=[HEIGHT, WIDTH],
         patch_size=[PATCH, PATCH],
-        hidden_size=72,
+        hidden_size=96,
         num_hidden_layers=6,
         num_attention_heads=4,
         mlp_ratio=4,
@@ -72,12 +76,21 @@ def sample(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndar
     return picture.transpose(2, 0, 1), places, figure.visible
 
 
-def load_batch(random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    pictures, places, visible = (np.stack(part) for part in zip(*(sample(random) for _ in range(BATCH))))
-    y, x = np.mgrid[: MAP[0], : MAP[1]]
-    distance = (x - places[..., 0, None, None]) ** 2 + (y - places[..., 1, None, None]) ** 2
-    truth = np.exp(-distance / 2 / SIGMA**2) * visible[..., None, None]
-    return torch.from_numpy(pictures), torch.from_numpy(truth.astype(np.float32))
+class Crops(torch.utils.data.IterableDataset):
+    """Batches without end: crops u8 `[BATCH, 3, HEIGHT, WIDTH]` and the maps of their keypoints `[BATCH, 17, *MAP]`."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        random = np.random.default_rng(self.seed)
+        y, x = np.mgrid[: MAP[0], : MAP[1]]
+        while True:
+            pictures, places, visible = (np.stack(part) for part in zip(*(sample(random) for _ in range(BATCH))))
+            distance = (x - places[..., 0, None, None]) ** 2 + (y - places[..., 1, None, None]) ** 2
+            truth = np.exp(-distance / 2 / SIGMA**2) * visible[..., None, None]
+            yield torch.from_numpy(pictures), torch.from_numpy(truth.astype(np.float32))
 
 
 def vary_light(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -86,44 +99,55 @@ def vary_light(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tens
     return ((pictures.float() / 255 - 0.5) * (1 + 0.4 * contrast) + 0.5 + 0.12 * light).clamp(0, 1)
 
 
-def train(rate: float, minutes: float, resume: bool) -> None:
+def train(rate: float, minutes: float, seed: int, resume: bool) -> None:
     torch.manual_seed(0)
-    random = np.random.default_rng(1 if resume else 0)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     model = load() if resume else VitPoseForPoseEstimation(configuration())
     if not resume:
         start_weights(model)
-        torch.nn.init.normal_(model.backbone.embeddings.position_embeddings, std=0.1)
+        positions = model.backbone.embeddings.position_embeddings
+        torch.nn.init.normal_(positions, std=0.1)
+        start_positions(positions.data[:, 1:], (HEIGHT // PATCH, WIDTH // PATCH), POSITION)
+    model.set_attn_implementation("eager")  # faster than the other on so few patches
+    # The early layers tell the mean of each keypoint's map under each patch.
+    early, states = torch.nn.Linear(model.config.backbone_config.hidden_size, len(NAMES)), []
+    model.backbone.encoder.layer[EARLY - 1].register_forward_hook(lambda *call: states.append(call[-1]))
     model.train()
     print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)
     processor = VitPoseImageProcessor(size={"height": HEIGHT, "width": WIDTH})
     mean, deviation = (torch.tensor(value).view(1, 3, 1, 1) for value in (processor.image_mean, processor.image_std))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-    started, step, shown = time.monotonic(), 0, 0
-    while True:
-        done = (time.monotonic() - started) / 60 / minutes
-        now = rate * min((step + 1) / 100, 0.5 * (1 + np.cos(np.pi * min(done, 1))))
-        for group in optimizer.param_groups:
-            group["lr"] = now
-        pictures, truth = load_batch(random)
-        heatmaps = model((vary_light(pictures, generator) - mean) / deviation).heatmaps
+    parameters = [*model.parameters(), *early.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
+    schedule = Schedule(optimizer, 1_000_000, minutes, clock=time.monotonic)
+    crops = iter(torch.utils.data.DataLoader(Crops(seed), batch_size=None, num_workers=1, prefetch_factor=4))
+    step, shown, last, losses = 0, 0.0, False, []
+    while not last:
+        last = schedule.advance(step)
+        pictures, truth = next(crops)
+        states.clear()
+        with torch.autocast("cpu", torch.bfloat16):  # half the time
+            heatmaps = model((vary_light(pictures, generator) - mean) / deviation).heatmaps
+            first = early(states[0])
         # Peaks are a small part of a map: what lies on them weighs more.
-        loss = ((heatmaps - truth) ** 2 * (1 + 9 * truth)).sum((2, 3)).mean()
+        loss = ((heatmaps.float() - truth) ** 2 * (1 + 9 * truth)).sum((2, 3)).mean()
+        coarse = F.avg_pool2d(truth, MAP[0] * PATCH // HEIGHT).flatten(2).transpose(1, 2)
+        coarse = ((first.float() - coarse) ** 2 * (1 + 9 * coarse)).sum(1).mean()
         optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        (loss + 16 * coarse).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        if step % 20 == 0:
-            print(f"{step} {time.monotonic() - started:.0f} s loss {loss.item():.3f}", flush=True)
+        losses.append([loss.item(), coarse.item()])
+        if step % 50 == 49:
+            means = " ".join(f"{loss:.3f}" for loss in np.mean(losses, 0))
+            print(f"{step + 1} {schedule.elapsed():.0f} s loss of maps, patches: {means}", flush=True)
+            losses.clear()
         step += 1
-        if done * minutes > shown + 3 or done >= 1:
-            shown = done * minutes
+        if last or schedule.elapsed() > shown + 180:
+            shown = schedule.elapsed()
             model.eval().save_pretrained(MODEL)
             processor.save_pretrained(MODEL)
             print(f"{step} within 2 % of the height: {measure(24):.4f}", flush=True)
             model.train()
-        if done >= 1:
-            break
 
 
 def scene(seed: int) -> tuple[np.ndarray, list[Figure]]:
@@ -199,10 +223,11 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--minutes", type=float, default=35, help="of the clock, where the rate reaches zero")
     parser.add_argument("--resume", action="store_true", help="go on from the snapshot")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawings")
     arguments = parser.parse_args()
     if arguments.golden:
         golden()
     elif arguments.measure:
         print(f"within 2 % of the height: {measure(120, report=True):.4f}")
     else:
-        train(arguments.rate, arguments.minutes, arguments.resume)
+        train(arguments.rate, arguments.minutes, arguments.seed, arguments.resume)
