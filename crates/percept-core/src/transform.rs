@@ -127,6 +127,24 @@ impl Transform {
         sine.atan2((a + e + i - 1.0) / 2.0).to_degrees()
     }
 
+    /// A turn by the quaternion x, y, z, w, which need not be of length 1, and a shift.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that finish "the quaternion …".
+    pub fn from_quaternion(quaternion: [f64; 4], translation: [f64; 3]) -> Result<Self, String> {
+        let length = quaternion.iter().map(|value| value * value).sum::<f64>().sqrt();
+        if !length.is_finite() || length < 1e-6 || translation.iter().any(|value| !value.is_finite()) {
+            return Err("has no length, or a number that is not finite".into());
+        }
+        let [x, y, z, w] = quaternion.map(|value| value / length);
+        let rotation = [
+            [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
+            [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
+            [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
+        ];
+        Ok(Self { rotation, translation, scale: 1.0 })
+    }
+
     /// x, y, z, w of the rotation as a quaternion, w not negative.
     pub fn quaternion(&self) -> [f64; 4] {
         let [[a, b, c], [d, e, f], [g, h, i]] = self.rotation;

@@ -17,6 +17,18 @@ pub(crate) fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| Error::input(path, error))
 }
 
+/// The files of a folder, and of those in it, that have an extension.
+///
+/// # Errors
+/// [`Error::Input`]: what cannot be listed. [`Error::Argument`]: there is none.
+pub(crate) fn all(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let files = by_name(folder, &[extension], Alike::Path)?;
+    match files.is_empty() {
+        true => Err(Error::argument(format!("`{}` has no .{extension} file", folder.display()))),
+        false => Ok(files.into_values().collect()),
+    }
+}
+
 /// How files of two folders belong together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alike {
@@ -46,7 +58,7 @@ pub(crate) fn pairs(truth: &Path, results: &Path, extensions: &[&str], alike: Al
             });
         }
     }
-    let (said, mut heard) = (listed(truth, extensions, alike)?, listed(results, extensions, alike)?);
+    let (said, mut heard) = (by_name(truth, extensions, alike)?, by_name(results, extensions, alike)?);
     let mut pairs = Vec::with_capacity(said.len());
     let mut missing = Vec::new();
     for (name, path) in said {
@@ -80,7 +92,11 @@ pub(crate) fn pairs(truth: &Path, results: &Path, extensions: &[&str], alike: Al
     Ok(pairs)
 }
 
-fn listed(folder: &Path, extensions: &[&str], alike: Alike) -> Result<BTreeMap<String, PathBuf>> {
+/// The files of a folder, and of those in it, by name.
+///
+/// # Errors
+/// [`Error::Input`]: what cannot be listed.
+pub(crate) fn by_name(folder: &Path, extensions: &[&str], alike: Alike) -> Result<BTreeMap<String, PathBuf>> {
     let mut files: BTreeMap<String, (usize, PathBuf)> = BTreeMap::new();
     for entry in WalkDir::new(folder).follow_links(true) {
         let entry = entry.map_err(|error| Error::input(folder, error))?;

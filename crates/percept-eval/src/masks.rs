@@ -16,6 +16,18 @@ use crate::metric::{as_object, mean};
 
 pub use picture::IndexPicture;
 
+/// The value of a pixel of a result where nothing was found: of no class.
+pub const NOTHING: u16 = u16::MAX;
+
+/// The truth's numbers of classes, where results have a model's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClassNumbers {
+    /// The truth's number less the model's.
+    pub offset: u16,
+    /// The truth's number of what no class was found in; no class where absent.
+    pub background: Option<u16>,
+}
+
 /// Pixels by what they are and what they were taken for.
 #[derive(Clone, Debug, Default)]
 pub struct Confusion {
@@ -107,6 +119,7 @@ impl Confusion {
         let right: u64 = classes.values().map(|counts| counts[2]).sum();
         let classes: Vec<ClassReport> = classes
             .into_iter()
+            .filter(|(id, [truth, ..])| *id != NOTHING || *truth > 0)
             .map(|(id, [truth, results, both])| {
                 let iou = both as f64 / (truth + results - both) as f64;
                 let (sum, pictures) = self.outlines.get(&id).copied().unwrap_or_default();

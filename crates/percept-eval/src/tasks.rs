@@ -7,7 +7,7 @@ use percept_media::depth::read;
 
 use crate::files::{self, Alike};
 use crate::text::{self, Normalizer};
-use crate::{caption as captions, coco, depth as depths, masks};
+use crate::{answers, caption as captions, coco, depth as depths, masks};
 
 /// Boxes: a COCO file, and results as [`coco::Results::parse`] takes them.
 ///
@@ -34,16 +34,37 @@ fn coco_files(truth: &Path, results: &Path) -> Result<(coco::Truth, coco::Result
 }
 
 /// Index pictures: two PNGs, or two folders of PNGs with the same names. Where the truth has a value of `ignored`, nothing
-/// counts.
+/// counts. Results can be answers of `percept segment` in JSON too, a file or a folder of them; then a pixel's value is
+/// what `numbers` makes of the model's class.
 ///
 /// # Errors
-/// [`Error::Input`]: a picture is no index picture; [`Error::Argument`]: the folders differ, or two pictures in size.
-pub fn segment(truth: &Path, results: &Path, ignored: &[u16]) -> Result<masks::Report> {
+/// [`Error::Input`]: a picture is no index picture, or has no result; [`Error::Argument`]: the folders differ, or two
+/// pictures in size.
+pub fn segment(
+    truth: &Path,
+    results: &Path,
+    ignored: &[u16],
+    numbers: masks::ClassNumbers,
+) -> Result<masks::Report> {
     let mut confusion = masks::Confusion::default();
-    for pair in files::pairs(truth, results, &["png"], Alike::Path)? {
-        let (said, found) =
-            (masks::IndexPicture::read(&pair.truth)?, masks::IndexPicture::read(&pair.result)?);
-        confusion.add(&said, &found, ignored).map_err(|error| Error::input(&pair.result, error))?;
+    let mut add = |truth: &Path, result: &Path, found: &masks::IndexPicture| {
+        let said = masks::IndexPicture::read(truth)?;
+        confusion.add(&said, found, ignored).map_err(|error| Error::input(result, error))
+    };
+    if answers::are(results) {
+        let answers = answers::read(results)?;
+        let truths = if truth.is_dir() { files::all(truth, "png")? } else { vec![truth.to_owned()] };
+        for path in truths {
+            let stem = answers::stem(&path.to_string_lossy());
+            let answer = answers.get(&stem).ok_or_else(|| {
+                Error::input(results, format!("it has no result of a picture `{stem}`, which the truth has"))
+            })?;
+            add(&path, &answer.path, &answer.index_picture(&numbers)?)?;
+        }
+    } else {
+        for pair in files::pairs(truth, results, &["png"], Alike::Path)? {
+            add(&pair.truth, &pair.result, &masks::IndexPicture::read(&pair.result)?)?;
+        }
     }
     Ok(confusion.report())
 }

@@ -64,17 +64,51 @@ pub(crate) enum EvalTask {
         #[arg(long, value_name = "METRES")]
         max_depth: Option<f64>,
     },
-    /// Index pictures, whose values are the numbers of classes: mIoU, pixel-accuracy, boundary-F, and by class.
+    /// Transforms: recall, RRE (degrees) and RTE (mean, median, max, and of what is registered), RMSE, false-trust.
     ///
-    /// boundary-F is that of DAVIS: outlines meet where they are at most 0.008 of the diagonal apart.
+    /// TRUTH and RESULTS are files of transforms (4x4 rows, KITTI, TUM, 3DMatch's gt.log, JSON as --report writes it), or
+    /// folders of them with the same stems. A pair without a result is not registered.
+    Register {
+        #[command(flatten)]
+        files: EvalFiles,
+        /// The largest rotation error of what is registered.
+        #[arg(long, value_name = "DEGREES", default_value_t = 5.0)]
+        max_rotation: f64,
+        /// The largest translation error of what is registered, in the unit of the files.
+        #[arg(long, value_name = "LENGTH", default_value_t = 2.0)]
+        max_translation: f64,
+        /// The largest RMSE of what is registered, instead of the two above.
+        #[arg(long, value_name = "LENGTH", requires = "sources")]
+        max_rmse: Option<f64>,
+        /// The source of the pair, or a folder of sources with the names of the pairs: RMSE is of their points.
+        #[arg(long, value_name = "PATH")]
+        sources: Option<PathBuf>,
+    },
+    /// Pictures of classes: mIoU, pixel-accuracy, boundary-F, and by class. Panoptic segments: PQ, SQ, RQ, of things and stuff.
     ///
-    /// TRUTH and RESULTS are PNGs of up to 16 bits, grey or with a palette, or folders of them with the same names.
+    /// boundary-F is that of DAVIS: outlines meet where they are at most 0.008 of the diagonal apart. PQ is that of panopticapi.
+    ///
+    /// TRUTH is a PNG of up to 16 bits, grey or with a palette, whose values are the numbers of classes, or a folder of such;
+    /// RESULTS are of the same kind and names, or what `percept segment -f json` wrote. Or TRUTH is COCO's panoptic JSON, with
+    /// its PNGs in the folder of the same name beside it; then RESULTS are another, or what `percept segment -f json` wrote.
     Segment {
         #[command(flatten)]
         files: EvalFiles,
         /// Pixels that have this value in TRUTH do not count. Can be given several times.
         #[arg(long, value_name = "VALUE")]
         ignore: Vec<u16>,
+        /// Added to the model's numbers of classes in percept's JSON, such as 1 where the truth counts from 1.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        class_offset: u16,
+        /// The truth's value of what percept's JSON has no class for, such as 0.
+        #[arg(long, value_name = "VALUE")]
+        background: Option<u16>,
+        /// The PNGs of a panoptic TRUTH.
+        #[arg(long, value_name = "DIR")]
+        truth_folder: Option<PathBuf>,
+        /// The PNGs of panoptic RESULTS in COCO's form.
+        #[arg(long, value_name = "DIR")]
+        results_folder: Option<PathBuf>,
     },
     /// Transcripts: WER and CER, as jiwer.
     ///

@@ -1,6 +1,6 @@
 //! `percept eval`: what is true and what was answered, to numbers.
 
-use percept::eval::{self, Bound, Metric, coco, depth, masks, text};
+use percept::eval::{self, Bound, Metric, coco, depth, masks, panoptic, register as registrations, text};
 use percept::flow::ExitCode;
 use percept::{Error, Result};
 use serde::Serialize;
@@ -36,8 +36,28 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
                 })
             })
         }
-        EvalTask::Segment { files, ignore } => {
-            let found = eval::segment(&files.truth, &files.results, ignore);
+        EvalTask::Register { files, max_rotation, max_translation, max_rmse, sources } => {
+            let options = registrations::RegisterOptions {
+                degrees: *max_rotation,
+                distance: *max_translation,
+                rmse: *max_rmse,
+                sources: sources.clone(),
+            };
+            let found = eval::register(&files.truth, &files.results, &options);
+            read(found, |found| tell(files, "register", &found, &found.metrics, || of_transforms(&found)))
+        }
+        EvalTask::Segment { files, truth_folder, results_folder, .. }
+            if files.truth.extension().is_some_and(|extension| extension == "json") =>
+        {
+            let folders = panoptic::Folders { truth: truth_folder.clone(), results: results_folder.clone() };
+            read(eval::panoptic(&files.truth, &files.results, &folders), |found| {
+                found.notes.iter().for_each(|note| report::warning(note));
+                tell(files, "segment", &found, &found.metrics, || of_panoptic(&found))
+            })
+        }
+        EvalTask::Segment { files, ignore, class_offset, background, .. } => {
+            let numbers = masks::ClassNumbers { offset: *class_offset, background: *background };
+            let found = eval::segment(&files.truth, &files.results, ignore, numbers);
             read(found, |found| tell(files, "segment", &found, &found.metrics, || of_masks(&found)))
         }
         EvalTask::Transcribe { files, normalizer } => {
@@ -146,6 +166,27 @@ fn of_masks(found: &masks::Report) -> String {
     let counts = format!("{} pictures, {} pixels that count\n\n", found.pictures, found.pixels);
     let classes = table(&["class", "pixels", "results", "IoU", "boundary-F"], rows);
     counts + &totals(&found.metrics) + "\n" + &classes
+}
+
+fn of_panoptic(found: &panoptic::Report) -> String {
+    let rows = found.classes.iter().map(|class| {
+        let counts = [class.found, class.missed, class.wrong].map(|count| count.to_string());
+        let values = [class.pq, class.sq, class.rq].map(|value| shown(Some(value)));
+        [vec![class.name.clone()], counts.to_vec(), values.to_vec()].concat()
+    });
+    let counts =
+        format!("{} pictures, {} segments, {} results\n\n", found.pictures, found.truths, found.results);
+    let classes = table(&["class", "found", "missed", "wrong", "PQ", "SQ", "RQ"], rows);
+    counts + &totals(&found.metrics) + "\n" + &classes
+}
+
+fn of_transforms(found: &registrations::Report) -> String {
+    let rows = found.each.iter().filter(|pair| !pair.registered).map(|pair| {
+        [vec![pair.name.clone()], [pair.degrees, pair.distance, pair.rmse].map(shown).to_vec()].concat()
+    });
+    let counts = format!("{} pairs, {} results\n\n", found.pairs, found.results);
+    let lost = table(&["not registered", "RRE", "RTE", "RMSE"], rows);
+    counts + &totals(&found.metrics) + "\n" + &lost
 }
 
 fn of_texts(found: &text::Report, metrics: &[Metric]) -> String {

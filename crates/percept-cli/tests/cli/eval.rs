@@ -1,8 +1,10 @@
 //! `percept eval` as it is typed, on the files of `tests/golden` whose numbers are those of the reference tools.
 
+use percept::media::picture;
 use serde_json::Value;
 
 use crate::project::{Project, Ran, root};
+use crate::scenes::scenes;
 
 fn golden(path: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(root().join("tests/golden").join(path)).unwrap()).unwrap()
@@ -153,4 +155,75 @@ fn index_pictures_have_the_numbers_of_a_confusion_matrix() {
         "mIoU=0.9",
     ]);
     assert!(one.code == 1 && one.stderr.contains("mIoU"), "{one:?}");
+}
+
+#[test]
+fn what_segment_writes_is_scored_against_class_pictures() {
+    let project = Project::new();
+    let model = root().join("tests/models/shapes-segformer").display().to_string();
+    let names = ["background", "circle", "rectangle", "triangle", "star", "ring"];
+    for scene in scenes() {
+        project.write(&format!("in/{}.png", scene.name), &picture::encode_png(&scene.image()).unwrap());
+        let mut values = vec![0_u16; (scene.width * scene.height) as usize];
+        for (class, mask) in scene.classes() {
+            let value = names.iter().position(|name| *name == class).unwrap() as u16;
+            mask.paint(|at| values[at] = value);
+        }
+        let palette = [[0; 3]; 6];
+        let truth = picture::encode_index_png(scene.width, scene.height, &values, &palette).unwrap();
+        project.write(&format!("truth/{}.png", scene.name), &truth);
+    }
+    let ran = project.run(&["segment", "in", "-o", "out", "-f", "json", "--model", &model, "-q"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let run = |more: &[&str]| project.run(&[&["eval", "segment", "truth", "out", "--json"], more].concat());
+    let ran = run(&["--background", "0", "--min", "mIoU=0.9"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(json(&ran)["pictures"], scenes().len());
+    // All numbers of classes off by one: nothing is right.
+    let ran = run(&["--class-offset", "1"]);
+    assert!(json(&ran)["metrics"]["mIoU"].as_f64().unwrap() < 0.1, "{ran:?}");
+    // What was not found is of no class, and a class that is never found has nothing in common.
+    let classes = &json(&run(&[]))["classes"];
+    assert_eq!((classes.as_array().unwrap().len(), &classes[0]["IoU"]), (6, &0.0.into()));
+}
+
+#[test]
+fn segments_have_the_panoptic_quality_of_panopticapi() {
+    let project = Project::new();
+    let numbers = golden("panoptic-eval/numbers.json");
+    let folder = root().join("tests/golden/panoptic-eval");
+    let path = |name: &str| folder.join(name).display().to_string();
+    for results in ["results.json", "answers"] {
+        let ran = project.run(&["eval", "segment", &path("truth.json"), &path(results), "--json"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+        for (name, kind) in [("PQ", "All"), ("PQ-things", "Things"), ("PQ-stuff", "Stuff")] {
+            close(&json(&ran)["metrics"][name], &numbers[kind]["pq"]);
+        }
+    }
+    let elsewhere = ["--truth-folder", &path("truth"), "--results-folder", &path("results")];
+    let files = [&path("truth.json"), &path("results.json"), "--min", "PQ=0.5"];
+    let ran = project.run(&[&["eval", "segment"], &files[..], &elsewhere[..]].concat());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("grass, cut") && ran.stderr.contains("PQ is 0.4299"), "{ran:?}");
+}
+
+#[test]
+fn transforms_have_the_errors_of_scipy() {
+    let project = Project::new();
+    let numbers = golden("register-eval/numbers.json");
+    let folder = root().join("tests/golden/register-eval");
+    let path = |name: &str| folder.join(name).display().to_string();
+    let run = |truth: &str, results: &str, more: &[&str]| {
+        project.run(&[&["eval", "register", &path(truth), &path(results)], more].concat())
+    };
+    let ran = run("truth.log", "results.log", &["--json", "--max-translation", "0.5"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    for name in ["recall", "RRE", "RTE-median"] {
+        close(&json(&ran)["metrics"][name], &numbers["log"][name]);
+    }
+    let sources = ["--sources", &path("sources"), "--max-rmse", "1", "--min", "recall=0.5"];
+    let ran = run("truths", "answers", &sources);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("3 pairs, 2 results") && ran.stderr.contains("recall is 0.3333"), "{ran:?}");
+    assert_eq!(run("truths", "answers", &["--max-rmse", "1"]).code, 2);
 }

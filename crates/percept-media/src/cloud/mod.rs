@@ -10,6 +10,7 @@
 mod failure;
 mod format;
 mod las;
+mod matrices;
 mod mesh;
 mod npy;
 mod number;
@@ -28,6 +29,7 @@ use percept_core::cloud::PointCloud;
 use serde::Serialize;
 
 pub use crate::source::Source as CloudSource;
+pub use matrices::{MatrixFormat, Posed, matrices, read_transform, read_transforms};
 pub(crate) use number::{Order, decode as number};
 pub use write::CloudFormat;
 

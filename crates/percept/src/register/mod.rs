@@ -1,7 +1,6 @@
 //! Two point clouds to one rigid transform.
 
 mod chain;
-mod matrices;
 mod output;
 
 use std::path::Path;
@@ -13,12 +12,12 @@ use percept_media::cloud::{self, CloudInfo, CloudLimits, CloudSource};
 use serde::Serialize;
 
 pub use chain::Chain;
-pub use matrices::{MatrixFormat, matrices, read_transform};
 pub use output::{ResultRecord, SequenceRecord, reasons};
 pub use percept_core::register::{
     Doubt, Fine, Fit, Kernel, Level, Locked, PointCloud, RegisterInput, RegisterOptions, Registration, Size,
     Start, Transform,
 };
+pub use percept_media::cloud::{MatrixFormat, matrices, read_transform};
 pub use percept_media::draw::{Side, sides};
 
 use crate::load::{Loaded, load as load_model};
