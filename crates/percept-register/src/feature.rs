@@ -38,26 +38,28 @@ pub(crate) fn features(
     (0..points.len())
         .into_par_iter()
         .map(|at| {
-            let mut sum = [[0.0_f64; BINS]; 3];
+            // Histograms as they are, and those that were made with the other sign.
+            let mut sums = [[0.0_f32; LENGTH]; 2];
             for neighbor in &around[at][1..] {
                 if neighbor.squared <= 0.0 {
                     continue;
                 }
                 let other = neighbor.index as usize;
                 let turned = sides == Sides::Unknown && normals[at].dot(&normals[other]) < 0.0;
-                let weight = 1.0 / f64::from(neighbor.squared);
-                for (angle, bins) in sum.iter_mut().enumerate() {
-                    for (bin, value) in bins.iter_mut().enumerate() {
-                        *value += weight * f64::from(simple[other][place(angle, bin, turned)]);
-                    }
+                let weight = 1.0 / neighbor.squared;
+                for (sum, value) in sums[usize::from(turned)].iter_mut().zip(&simple[other]) {
+                    *sum += weight * value;
                 }
             }
+            let [sum, turned] = sums;
+            let sum: Feature = std::array::from_fn(|bin| sum[bin] + turned[place(bin)]);
             let mut feature = [0.0; LENGTH];
-            for (angle, bins) in sum.iter().enumerate() {
-                let total: f64 = bins.iter().sum();
+            for angle in 0..3 {
+                let bins = angle * BINS..(angle + 1) * BINS;
+                let total: f32 = sum[bins.clone()].iter().sum();
                 let scale = if total > 0.0 { 100.0 / total } else { 0.0 };
-                for (bin, value) in bins.iter().enumerate() {
-                    feature[angle * BINS + bin] = (value * scale) as f32 + simple[at][angle * BINS + bin];
+                for bin in bins {
+                    feature[bin] = sum[bin] * scale + simple[at][bin];
                 }
             }
             if sides == Sides::Unknown { faced(&feature) } else { feature }
@@ -66,8 +68,9 @@ pub(crate) fn features(
 }
 
 /// Where a bin is found in a histogram that was made with the other sign: the first and the third angle change theirs.
-fn place(angle: usize, bin: usize, turned: bool) -> usize {
-    if turned && angle != 1 { angle * BINS + BINS - 1 - bin } else { angle * BINS + bin }
+fn place(bin: usize) -> usize {
+    let angle = bin / BINS;
+    if angle != 1 { (2 * angle + 1) * BINS - 1 - bin } else { bin }
 }
 
 /// The feature with the sign by which more neighbours lie behind the point.
@@ -77,7 +80,7 @@ fn faced(feature: &Feature) -> Feature {
     if side <= 0.0 {
         return *feature;
     }
-    std::array::from_fn(|at| feature[place(at / BINS, at % BINS, true)])
+    std::array::from_fn(|bin| feature[place(bin)])
 }
 
 /// The points nearer than `radius`, itself first.
@@ -128,7 +131,8 @@ fn simple(
         let pi = std::f64::consts::PI;
         let parts = [(angles[0] + pi) / (2.0 * pi), (angles[1] + 1.0) / 2.0, (angles[2] + 1.0) / 2.0];
         for (angle, part) in parts.into_iter().enumerate() {
-            let bin = ((BINS as f64 * part).floor().max(0.0) as usize).min(BINS - 1);
+            // The cast rounds down, and makes 0 of what lies below.
+            let bin = ((BINS as f64 * part) as usize).min(BINS - 1);
             feature[angle * BINS + bin] += increment;
         }
     }

@@ -18,11 +18,13 @@ pub(crate) fn mutual(source: &[Feature], target: &[Feature]) -> Vec<(usize, usiz
     let half =
         |matrix: &DMatrix<f32>| matrix.column_iter().map(|c| c.norm_squared() / 2.0).collect::<Vec<f32>>();
     let (source_half, target_half) = (half(&source), half(&target));
+    // Rows, not columns: a product of two matrices as they lie is a fast one, that with a transposed one is not.
+    let target_rows = target.transpose();
     // The nearest of one is the largest `a b - |b|^2 / 2`. Blocks answer for their rows and make an offer for columns.
     let block = |first: usize| {
         let count = BLOCK.min(source.ncols() - first);
         let rows: DMatrixView<'_, f32> = source.columns(first, count);
-        let products = target.tr_mul(&rows);
+        let products = &target_rows * rows;
         let mut nearest = Vec::with_capacity(count);
         let mut offers = vec![(f32::NEG_INFINITY, 0_u32); target.ncols()];
         for (row, products) in products.column_iter().enumerate() {
