@@ -11,6 +11,7 @@ drawing, not from a model), and boxes and keypoints as they are when it is mirro
 """
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from PIL import Image
 from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
 
 from figures import FLIP_PAIRS, NAMES, Figure, mirrored, random_figure, render
@@ -196,20 +197,23 @@ def measure(count: int, report: bool = False) -> float:
 
 
 def golden() -> None:
-    tensors = {}
-    for index, seed in enumerate((3, 8, 11, 14)):
-        picture, figures = scene(seed)
-        width = picture.shape[1]
-        for name, flipped in ((str(index), False), (f"{index}.mirrored", True)):
-            shown = [mirrored(figure, width) for figure in figures] if flipped else figures
-            # Whoever reads a mirrored one mirrors the picture.
-            if not flipped:
-                tensors[f"picture.{name}"] = torch.from_numpy(picture.copy())
-            tensors[f"boxes.{name}"] = torch.tensor(np.stack([figure.box() for figure in shown])).float()
-            tensors[f"keypoints.{name}"] = torch.tensor(np.stack([figure.points for figure in shown])).float()
-            tensors[f"visible.{name}"] = torch.tensor(np.stack([figure.visible for figure in shown])).to(torch.uint8)
+    """Pictures, boxes `[left, top, right, bottom]`, keypoints `[x, y, 1 where it is to be seen]` of each figure, and those
+    of the mirrored picture, which whoever reads them mirrors."""
+
+    def told(figure: Figure) -> dict:
+        points = np.column_stack([figure.points, figure.visible]).round(3).tolist()
+        return {"box": figure.box().round(3).tolist(), "keypoints": points}
+
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in tensors.items()}, GOLDEN / "fixture.safetensors")
+    scenes = []
+    for seed in range(12):
+        picture, figures = scene(seed)
+        name = f"{seed:02}"
+        Image.fromarray(picture).save(GOLDEN / f"{name}.png", optimize=True)
+        flipped = [told(mirrored(figure, picture.shape[1])) for figure in figures]
+        scenes.append({"name": name, "figures": [told(figure) for figure in figures], "mirrored": flipped})
+    truth = {"names": NAMES, "flip_pairs": FLIP_PAIRS, "scenes": scenes}
+    (GOLDEN / "truth.json").write_text(json.dumps(truth, separators=(",", ":")) + "\n")
 
 
 def load() -> VitPoseForPoseEstimation:

@@ -57,18 +57,21 @@ fn makers() -> BTreeMap<String, Box<dyn Fn() -> Case>> {
             makers.insert(name, Box::new(move || linear(rows, depth, channels, precision)));
         }
     }
-    for (name, arithmetic) in [("f32", Arithmetic::F32), ("bf16x3", Arithmetic::Bf16x3)] {
+    let arithmetics = [("f32", Arithmetic::F32), ("bf16x3", Arithmetic::Bf16x3), ("bf16", Arithmetic::Bf16)];
+    for (name, arithmetic) in arithmetics {
         let conv = |shape, channels, size| move || convolution(shape, channels, size, arithmetic);
         let three = ConvShape::square(64, 64, 3).padding(1);
         makers.insert(format!("conv 3x3 64-64 160x160 {name}"), Box::new(conv(three, 64, 160)));
         let seven = ConvShape::square(64, 3, 7).stride(2).padding(3);
+        let deep = ConvShape::square(256, 256, 3).padding(1);
+        makers.insert(format!("conv 3x3 256-256 40x40 {name}"), Box::new(conv(deep, 256, 40)));
+        let pointwise = ConvShape::square(256, 512, 1);
+        makers.insert(format!("conv 1x1 512-256 40x40 {name}"), Box::new(conv(pointwise, 512, 40)));
         makers.insert(format!("conv 7x7/2 3-64 640x640 {name}"), Box::new(conv(seven, 3, 640)));
         let depthwise = ConvShape::square(256, 256, 3).padding(1).groups(256);
         makers.insert(format!("depthwise 3x3 256 80x80 {name}"), Box::new(conv(depthwise, 256, 80)));
     }
-    for (name, arithmetic) in
-        [("f32", Arithmetic::F32), ("bf16x3", Arithmetic::Bf16x3), ("bf16", Arithmetic::Bf16)]
-    {
+    for (name, arithmetic) in arithmetics {
         for (heads, tokens, dim) in [(6, 1500, 64), (12, 197, 64)] {
             let key = format!("attention {heads}x{tokens}x{dim} {name}");
             makers.insert(key, Box::new(move || attention(heads, tokens, dim, arithmetic)));

@@ -4,6 +4,7 @@
 use crate::attention::Arithmetic;
 use crate::conv_amx::SplitWeight;
 use crate::conv_direct;
+use crate::conv_half::{self, HalfWeight};
 use crate::conv_panel::Gather;
 use crate::epilogue::{COLUMNS, Channels, Epilogue, Place, Target, Tile, finish};
 use crate::isa::isa;
@@ -104,6 +105,13 @@ impl ConvShape {
     }
 }
 
+/// The rows of a weight, as tiles read them.
+struct Rows<'a> {
+    numbers: Numbers,
+    bytes: &'a [u8],
+    stride: usize,
+}
+
 /// A convolution's weight, packed once for [`PackedConv::apply`].
 #[derive(Clone)]
 pub struct PackedConv {
@@ -114,6 +122,8 @@ pub struct PackedConv {
     arithmetic: Arithmetic,
     /// For AMX, made when it is first wanted.
     split: OnceLock<SplitWeight>,
+    /// For products of bf16, likewise.
+    half: OnceLock<HalfWeight>,
 }
 
 impl PackedConv {
@@ -145,10 +155,12 @@ impl PackedConv {
             stride: row_stride,
             arithmetic: Arithmetic::F32,
             split: OnceLock::new(),
+            half: OnceLock::new(),
         }
     }
 
-    /// Sets how exact products have to be; [`Arithmetic::Bf16`] is [`Arithmetic::Bf16x3`] here.
+    /// Sets how exact products have to be. [`Arithmetic::Bf16`] is [`Arithmetic::Bf16x3`] on AMX, and f32 where the
+    /// processor has no products of bf16.
     pub fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
         self.arithmetic = arithmetic;
     }
@@ -189,10 +201,15 @@ impl PackedConv {
         } else if SplitWeight::suits(isa(), shape, self.arithmetic) {
             let weight = self.split.get_or_init(|| SplitWeight::new(isa(), self));
             crate::conv_amx::run(isa(), weight, shape, input, (batch, size), &shared, epilogue);
+        } else if HalfWeight::suits(isa(), shape, size, self.arithmetic) {
+            let weight = self.half.get_or_init(|| HalfWeight::new(isa(), self));
+            let rows = Rows { numbers: Numbers::Bf16, bytes: weight.rows.bytes(), stride: weight.stride };
+            self.by_panels(&rows, input, (batch, size), &shared, epilogue);
         } else if conv_direct::suits(shape, size) {
             conv_direct::run(isa(), self, input, (batch, size), &shared, epilogue);
         } else {
-            self.by_panels(input, batch, size, &shared, epilogue);
+            let rows = Rows { numbers: Numbers::F32, bytes: self.weight.bytes(), stride: self.stride };
+            self.by_panels(&rows, input, (batch, size), &shared, epilogue);
         }
     }
 
@@ -210,9 +227,9 @@ impl PackedConv {
 
     fn by_panels(
         &self,
+        weight: &Rows<'_>,
         input: &[f32],
-        batch: usize,
-        size: [usize; 2],
+        (batch, size): (usize, [usize; 2]),
         out: &SharedOut<'_>,
         epilogue: &Epilogue<'_>,
     ) {
@@ -222,7 +239,9 @@ impl PackedConv {
         let output = shape.output(size);
         let pixels = output[0] * output[1];
         let channels = shape.out_channels / groups;
-        let kind = Kind::choose(isa, Numbers::F32, channels);
+        let kind = Kind::choose(isa, weight.numbers, channels);
+        let halves = weight.numbers == Numbers::Bf16;
+        let steps = if halves { conv_half::steps(depth) } else { depth };
         let tile_rows = channels.div_ceil(channels.div_ceil(kind.rows()));
         let panels = pixels.div_ceil(COLUMNS);
         let cost = batch * shape.out_channels * pixels * depth;
@@ -239,6 +258,13 @@ impl PackedConv {
             let mut buffer = Scratch::floats(depth * COLUMNS);
             let gathered = buffer.as_floats();
             Gather { shape, size, output }.panel(isa, from, panel * COLUMNS, gathered);
+            let mut pairs = Scratch::bytes(if halves { conv_half::panel_bytes(depth) } else { 0 });
+            let right: &[u8] = if halves {
+                conv_half::pairs(isa, gathered, &mut pairs);
+                &pairs
+            } else {
+                as_bytes(gathered)
+            };
             // SAFETY: `choose` only answers kinds that the processor has.
             let engine = unsafe { kind.start() };
             let mut tile = Tile::zeroed();
@@ -251,16 +277,16 @@ impl PackedConv {
             for row in (0..channels).step_by(tile_rows) {
                 let place = place(row);
                 let at = Operands {
-                    left: self.weight.bytes()[place.row * self.stride..].as_ptr(),
-                    left_stride: self.stride,
-                    right: as_bytes(gathered).as_ptr(),
+                    left: weight.bytes[place.row * weight.stride..].as_ptr(),
+                    left_stride: weight.stride,
+                    right: right.as_ptr(),
                     right_stride: 4 * COLUMNS,
-                    steps: depth,
+                    steps,
                     resume: false,
                     ahead: std::ptr::null(),
                 };
-                // SAFETY: the weight has `out_channels` rows of `depth`, the panel `depth` lines.
-                unsafe { engine.tile(Numbers::F32, place.rows, at, &mut tile) };
+                // SAFETY: the weight has `out_channels` rows of `steps` steps, the panel as many lines.
+                unsafe { engine.tile(weight.numbers, place.rows, at, &mut tile) };
                 // SAFETY: tasks have different pixels, items or groups of channels.
                 unsafe { finish(isa, &mut tile, place, epilogue, &target) };
             }

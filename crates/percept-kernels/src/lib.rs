@@ -45,6 +45,7 @@ mod batch_norm;
 mod conv;
 mod conv_amx;
 mod conv_direct;
+mod conv_half;
 mod conv_panel;
 mod conv_transpose;
 mod conv_transpose_product;
