@@ -72,7 +72,13 @@ def sample(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndar
         side = random.choice([-1, 1])
         other = random_figure(random).moved(scale * random.uniform(0.7, 1.2), np.zeros(2))
         others.append(other.moved(1.0, np.array([WIDTH / 2 + side * random.uniform(0.62, 0.8) * WIDTH, HEIGHT / 3])))
-    picture = np.asarray(render([*others, figure], WIDTH, HEIGHT, random))
+    picture = np.array(render([*others, figure], WIDTH, HEIGHT, random))
+    # Where the picture ends the crop is black, and it often ends near the figure.
+    left, top, right, bottom = figure.box() + np.array([-1, -1, 1, 1]) * random.uniform(0, 0.25, 4) * HEIGHT / 1.25
+    left, top, right, bottom = np.where(random.random(4) < 0.6, [left, top, right, bottom], [0, 0, WIDTH, HEIGHT])
+    ends = np.zeros((HEIGHT, WIDTH, 1), bool)
+    ends[max(0, round(top)) : max(0, round(bottom)), max(0, round(left)) : max(0, round(right))] = True
+    picture = picture * ends
     places = (figure.points - 0.5) * (np.array(MAP[::-1]) - 1) / (np.array([WIDTH, HEIGHT]) - 1)
     return picture.transpose(2, 0, 1), places, figure.visible
 
