@@ -238,21 +238,20 @@ fn report(each: Vec<PairReport>) -> Report {
     let trusted = || each.iter().filter(|pair| pair.trusted == Some(true));
     let told = each.iter().any(|pair| pair.trusted.is_some());
     let mut metrics = vec![Metric::new("recall", share(registered, each.len()))];
-    let errors: [(&str, fn(&PairReport) -> Option<f64>); 3] =
-        [("RRE", |pair| pair.degrees), ("RTE", |pair| pair.distance), ("RMSE", |pair| pair.rmse)];
-    for (name, error) in errors {
+    let mut add = |name: &str, error: fn(&PairReport) -> Option<f64>| {
         let mut all: Vec<f64> = each.iter().filter_map(error).collect();
         all.sort_by(f64::total_cmp);
         let middle = [all.len().saturating_sub(1) / 2, all.len() / 2];
+        let median = mean(middle.iter().filter_map(|at| all.get(*at)).copied());
         metrics.push(Metric::new(name, mean(all.iter().copied())));
-        metrics.push(Metric::new(
-            format!("{name}-median"),
-            mean(middle.iter().filter_map(|at| all.get(*at)).copied()),
-        ));
+        metrics.push(Metric::new(format!("{name}-median"), median));
         metrics.push(Metric::new(format!("{name}-max"), all.last().copied()));
         let of_registered = each.iter().filter(|pair| pair.registered).filter_map(error);
         metrics.push(Metric::new(format!("{name}-registered"), mean(of_registered)));
-    }
+    };
+    add("RRE", |pair| pair.degrees);
+    add("RTE", |pair| pair.distance);
+    add("RMSE", |pair| pair.rmse);
     let wrong = trusted().filter(|pair| !pair.registered).count();
     metrics.push(Metric::new("false-trust", if told { share(wrong, trusted().count()) } else { None }));
     let results = each.iter().filter(|pair| pair.degrees.is_some()).count();

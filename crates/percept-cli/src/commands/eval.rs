@@ -185,8 +185,11 @@ fn of_transforms(found: &registrations::Report) -> String {
         [vec![pair.name.clone()], [pair.degrees, pair.distance, pair.rmse].map(shown).to_vec()].concat()
     });
     let counts = format!("{} pairs, {} results\n\n", found.pairs, found.results);
-    let lost = table(&["not registered", "RRE", "RTE", "RMSE"], rows);
-    counts + &totals(&found.metrics) + "\n" + &lost
+    let totals = counts + &totals(&found.metrics);
+    match found.each.iter().all(|pair| pair.registered) {
+        true => totals,
+        false => totals + "\n" + &table(&["not registered", "RRE", "RTE", "RMSE"], rows),
+    }
 }
 
 fn of_texts(found: &text::Report, metrics: &[Metric]) -> String {

@@ -139,15 +139,11 @@ fn report(truth: &File, counts: &BTreeMap<i64, Counts>) -> Report {
     };
     let classes: Vec<ClassReport> = truth.categories.iter().filter_map(class).collect();
     let mut metrics = Vec::new();
-    let kinds: [(&str, &dyn Fn(&ClassReport) -> bool); 3] =
-        [("", &|_| true), ("-things", &|class| class.thing), ("-stuff", &|class| !class.thing)];
-    for (kind, counted) in kinds {
-        let values: [(&str, fn(&ClassReport) -> f64); 3] =
-            [("PQ", |class| class.pq), ("SQ", |class| class.sq), ("RQ", |class| class.rq)];
-        for (name, value) in values {
-            let of_kind = classes.iter().filter(|class| counted(class)).map(value);
-            metrics.push(Metric::new(format!("{name}{kind}"), mean(of_kind)));
-        }
+    for (kind, thing) in [("", None), ("-things", Some(true)), ("-stuff", Some(false))] {
+        let counted = || classes.iter().filter(|class| thing.is_none_or(|thing| class.thing == thing));
+        metrics.push(Metric::new(format!("PQ{kind}"), mean(counted().map(|class| class.pq))));
+        metrics.push(Metric::new(format!("SQ{kind}"), mean(counted().map(|class| class.sq))));
+        metrics.push(Metric::new(format!("RQ{kind}"), mean(counted().map(|class| class.rq))));
     }
     let pictures = truth.annotations.len();
     Report { pictures, truths: 0, results: 0, metrics, classes, notes: Vec::new() }

@@ -65,7 +65,8 @@ fn what_does_not_fit_is_an_error() {
         score(&folder().join("truth.json"), &path, &folders)
     };
     assert!(scored(&|_| {}).is_ok());
-    let cases: [(&dyn Fn(&mut Value), &str); 4] = [
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let cases: [(Change<'_>, &str); 4] = [
         (&|file| drop(file["annotations"].as_array_mut().unwrap().pop()), "no result for image"),
         (
             &|file| drop(file["annotations"][0]["segments_info"].as_array_mut().unwrap().pop()),

@@ -143,14 +143,14 @@ fn of_text(text: &str) -> std::result::Result<Vec<Posed>, String> {
         return lines.iter().map(|line| Ok(posed(None, of_numbers(line)?))).collect();
     }
     let logged = |block: &[Vec<f64>]| block.iter().map(Vec::len).eq([3, 4, 4, 4, 4]);
-    if lines.len() >= 5 && lines.len() % 5 == 0 && lines.chunks(5).all(logged) {
+    if lines.len() >= 5 && lines.len().is_multiple_of(5) && lines.chunks(5).all(logged) {
         let one = |block: &[Vec<f64>]| {
             let name = format!("{} {}", block[0][0], block[0][1]);
             Ok(posed(Some(name), of_numbers(&block[1..].concat())?))
         };
         return lines.chunks(5).map(one).collect();
     }
-    if all_of(4) && lines.len() % 4 == 0 {
+    if all_of(4) && lines.len().is_multiple_of(4) {
         return lines.chunks(4).map(|block| Ok(posed(None, of_numbers(&block.concat())?))).collect();
     }
     Ok(vec![posed(None, of_numbers(&lines.concat())?)])
