@@ -27,7 +27,8 @@ struct OpenClipModel {
 }
 
 /// The identifiers of a checkpoint, most specific first: `architectures` and `model_type` of its
-/// `config.json`, open_clip's class, and the specification that a CTranslate2 `model.bin` names.
+/// `config.json`, open_clip's class, the specification that a CTranslate2 `model.bin` names, and GeoTransformer where the
+/// authors' file of that name is alone.
 pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
     let mut found = Vec::new();
     if let Some(path) = files.get("config.json") {
@@ -56,8 +57,17 @@ pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Res
         })?;
         found.push(name);
     }
+    // The authors publish a pickle and nothing beside it: its name says what it is.
+    if found.is_empty() && files.keys().any(|name| is_geotransformer(name)) {
+        found.push("geotransformer".to_owned());
+    }
     found.dedup();
     Ok(found)
+}
+
+/// As `geotransformer-3dmatch.pth.tar`.
+fn is_geotransformer(name: &str) -> bool {
+    name.starts_with("geotransformer") && (name.ends_with(".pth.tar") || name.ends_with(".pth"))
 }
 
 /// The name in the header of a CTranslate2 model, as `ctranslate2/specs/model_spec.py` writes it: a
@@ -99,6 +109,14 @@ mod tests {
         assert_eq!(kind(r#"{"model_cfg": {"multimodal_cfg": {"width": 8}}}"#).unwrap(), ["open_clip.CoCa"]);
         assert_eq!(kind(r#"{"model_cfg": {"embed_dim": 8}}"#).unwrap(), ["open_clip.CLIP"]);
         assert!(kind("{}").is_err());
+    }
+
+    #[test]
+    fn a_pickle_alone_is_known_by_its_name() {
+        let known =
+            |name: &str| identifiers("m", &BTreeMap::from([(name.to_owned(), PathBuf::from(name))])).unwrap();
+        assert_eq!(known("geotransformer-3dmatch.pth.tar"), ["geotransformer"]);
+        assert!(known("resnet.pth.tar").is_empty() && known("geotransformer.txt").is_empty());
     }
 
     #[test]

@@ -177,7 +177,7 @@ pub(crate) fn files_in(model: &str, folder: &Path) -> Result<BTreeMap<String, Pa
 
 /// Whether a file of a model holds weights.
 pub(crate) fn is_weights(name: &str) -> bool {
-    name == CTRANSLATE2 || name.ends_with(".safetensors")
+    name == CTRANSLATE2 || [".safetensors", ".pth", ".pth.tar"].iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
