@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use percept_core::{Error, Result};
 use serde::Deserialize;
 
+use crate::snapshot::is_geotransformer;
+
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
@@ -63,11 +65,6 @@ pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Res
     }
     found.dedup();
     Ok(found)
-}
-
-/// As `geotransformer-3dmatch.pth.tar`.
-fn is_geotransformer(name: &str) -> bool {
-    name.starts_with("geotransformer") && (name.ends_with(".pth.tar") || name.ends_with(".pth"))
 }
 
 /// The name in the header of a CTranslate2 model, as `ctranslate2/specs/model_spec.py` writes it: a

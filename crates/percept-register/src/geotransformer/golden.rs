@@ -2,8 +2,10 @@
 //! in the order of a hash table: what is compared is brought into their order first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use percept_backbone::{Device, Tensor};
+use percept_core::register::{Fine, RegisterOptions};
 use percept_golden::{error, fixture, numbers, runtime, snapshot};
 
 use super::pyramid::{NONE, Near};
@@ -230,4 +232,128 @@ fn correspondences_and_transforms_are_the_authors() {
         let off = error(&ours, &fixture["estimated_transform"]);
         assert!(off < 2e-4, "{name}: {off}");
     }
+}
+
+fn cloud(points: impl IntoIterator<Item = [f64; 3]>) -> PointCloud {
+    PointCloud::new(points.into_iter().collect())
+}
+
+fn input(source: &PointCloud, target: &PointCloud, options: RegisterOptions) -> RegisterInput {
+    RegisterInput {
+        source: Arc::new(source.clone()),
+        target: Arc::new(target.clone()),
+        options: Arc::new(options),
+    }
+}
+
+/// A bumpy floor of `side` points a side with `spacing` between them.
+fn floor(side: u32, spacing: f64) -> PointCloud {
+    let point = |at: u32| {
+        let (x, y) = (f64::from(at % side) * spacing, f64::from(at / side) * spacing);
+        [x, y, 0.2 * (2.0 * x).sin() * (3.0 * y).cos() + 0.02 * (9.0 * x * y).sin()]
+    };
+    cloud((0..side * side).map(point))
+}
+
+#[test]
+fn clouds_of_any_size_give_a_result_or_say_what_is_wrong() {
+    let model = loaded("3dmatch");
+    let usual = floor(50, 0.05);
+    let run = |cloud: &PointCloud| {
+        model.predict(&[input(cloud, &usual, RegisterOptions::default())]).map(|mut all| all.remove(0).output)
+    };
+    // Few superpoints: fewer than pairs that are wanted, and patches of a point.
+    let small = run(&cloud(usual.points.iter().copied().filter(|[x, y, _]| *x < 1.2 && *y < 1.3))).unwrap();
+    assert!(small.search.unwrap().source_points > 0);
+    // Superpoints without neighbours, far from each other.
+    let sparse = run(&floor(6, 3.0)).unwrap();
+    assert!(!sparse.trusted());
+    // All within one cube; millimetres for metres; kilometres for metres.
+    for (wrong, said) in [
+        (cloud(usual.points.iter().map(|point| point.map(|value| value / 1e3))), "superpoint"),
+        (floor(80, 50.0), "superpoints"),
+    ] {
+        let error = run(&wrong).unwrap_err();
+        assert!(error.chain().contains(said), "{}", error.chain());
+        assert!(error.hint().unwrap().contains("unit"), "{error}");
+    }
+    let crowd = cloud((0..1_100_000_u32).map(|at| {
+        let at = f64::from(at);
+        [at.rem_euclid(1100.0), (at / 1100.0).floor(), (at * 0.37).sin()]
+    }));
+    let error = run(&crowd).unwrap_err();
+    assert!(error.chain().contains("250000") && error.hint().unwrap().contains("unit"), "{error}");
+}
+
+#[test]
+fn the_order_of_points_and_the_number_of_threads_change_no_bit() {
+    let model = loaded("kitti");
+    let (target, mut source) = (floor(40, 0.06), floor(36, 0.065));
+    let answer = |source: &PointCloud| {
+        let options = RegisterOptions { fine: Fine::None, ..RegisterOptions::default() };
+        model.predict(&[input(source, &target, options)]).unwrap().remove(0).output
+    };
+    let one = answer(&source);
+    source.points.reverse();
+    assert_eq!(answer(&source).transform, one.transform);
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(alone.install(|| answer(&source)).transform, one.transform);
+}
+
+#[test]
+fn lengths_in_another_unit_are_told_by_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("percept-geotransformer-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let golden = percept_golden::folder("geotransformer/3dmatch");
+    std::fs::copy(golden.join("model.safetensors"), folder.join("model.safetensors")).unwrap();
+    let text = std::fs::read_to_string(golden.join("config.json")).unwrap();
+    let configured = |text: &str| {
+        std::fs::write(folder.join("config.json"), text).unwrap();
+        let local = LocalModel::of_folder("m", &folder).unwrap();
+        GeoTransformer::load(&local, &runtime(Precision::Auto))
+    };
+    let (metres, millimetres) =
+        (floor(40, 0.05), cloud(floor(40, 0.05).points.iter().map(|p| p.map(|v| v * 1e3))));
+    let found = |model: &GeoTransformer, cloud: &PointCloud| {
+        let options = RegisterOptions { fine: Fine::None, ..RegisterOptions::default() };
+        model.predict(&[input(cloud, cloud, options)]).unwrap().remove(0).output
+    };
+    let one = found(&configured(&text).unwrap(), &metres);
+    let unit = text.replacen('{', "{\"unit\": 0.001,", 1);
+    let other = found(&configured(&unit).unwrap(), &millimetres);
+    for axis in 0..3 {
+        let off = (other.transform.translation[axis] / 1e3 - one.transform.translation[axis]).abs();
+        assert!(off < 1e-3, "{:?} {:?}", one.transform, other.transform);
+    }
+    assert!((other.search.unwrap().voxel / one.search.unwrap().voxel - 1e3).abs() < 1e-6);
+
+    for (key, value, said) in [
+        ("experiment", "\"waymo\"", "experiment"),
+        ("neighbor_limits", "[1, 2]", "neighbor_limits"),
+        ("unit", "-1", "unit"),
+        ("fine_matching", "{\"use_dustbin\": true}", "use_dustbin"),
+        ("geotransformer", "{\"blocks\": [\"self\", \"other\"]}", "other"),
+        ("geotransformer", "{\"reduction_a\": \"min\"}", "reduction_a"),
+        ("coarse_matching", "{\"num_correspondences\": 0}", "num_correspondences"),
+        ("backbone", "{\"init_dim\": 8, \"group_norm\": 2}", "encoder1_2"),
+        ("backbone", "{\"group_norm\": 3, \"init_dim\": 4, \"output_dim\": 12}", "group_norm"),
+    ] {
+        let mut config: Value = serde_json::from_str(&text).unwrap();
+        config[key] = serde_json::from_str(value).unwrap();
+        let error = configured(&config.to_string()).err().unwrap();
+        assert!(error.chain().contains(said), "{key} {value}: {}", error.chain());
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn raw_tensors_are_what_the_network_saw_and_made() {
+    let model = loaded("modelnet");
+    let tensors = model.raw(&input(&floor(30, 0.08), &floor(28, 0.08), RegisterOptions::default())).unwrap();
+    let shape = |name: &str| tensors.iter().find(|tensor| tensor.name == name).unwrap().shape.clone();
+    assert_eq!((shape("src_points"), shape("ref_points")), (vec![900, 3], vec![784, 3]));
+    assert_eq!(shape("matching_scores")[1..], [33, 33]);
+    assert_eq!(shape("src_corr_points")[0], shape("corr_scores")[0]);
+    assert_eq!(shape("ref_node_corr_indices"), shape("node_corr_scores"));
+    assert_eq!(shape("estimated_transform"), [4, 4]);
 }

@@ -31,6 +31,8 @@ use network::{Answer, Network};
 
 /// The most prepared points of a cloud. The authors' scans have 20 to 30 thousand.
 const MOST_POINTS: usize = 250_000;
+/// The share of correspondences that has to agree: what the authors' `eval.inlier_ratio_threshold` counts a pair as matched by.
+const SHARE: f64 = 0.05;
 /// The dictionary of a published checkpoint that has the weights.
 const STATE: &str = "model";
 
@@ -134,8 +136,8 @@ impl GeoTransformer {
             agreeing,
             tried: answer.found.map_or(0, |found| found.proposed),
         };
-        let few =
-            (agreeing < agree::LEAST).then_some(Doubt::FewMatches { found: agreeing, wanted: agree::LEAST });
+        let wanted = agree::LEAST.max((SHARE * answer.correspondences.len() as f64).ceil() as usize);
+        let few = (agreeing < wanted).then_some(Doubt::FewMatches { found: agreeing, wanted });
         Ok(match self.motion(&answer) {
             Some(motion) => Beginning {
                 motion: pair.working(&Transform::from(&motion)),

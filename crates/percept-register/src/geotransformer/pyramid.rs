@@ -115,7 +115,8 @@ pub(super) fn pyramid(clouds: [Vec<[f32; 3]>; 2], config: &Backbone) -> Result<V
 /// unlike the extension's hash table, the same for the same points.
 pub(super) fn subsampled(points: &[[f32; 3]], voxel: f32) -> Vec<[f32; 3]> {
     let lowest = |axis: usize| points.iter().map(|point| point[axis]).fold(f32::INFINITY, f32::min);
-    // The arithmetic of the extension to the last bit: it says which cube a point on a face belongs to.
+    // The arithmetic of the extension to the last bit, here and in the mean: it says which cube a point on a face belongs to,
+    // also at the next stage.
     let per_unit = (1.0 / f64::from(voxel)) as f32;
     let corner: [f32; 3] = std::array::from_fn(|axis| (lowest(axis) * per_unit).floor() * voxel);
     let cube = |point: &[f32; 3]| -> [i64; 3] {
@@ -125,12 +126,13 @@ pub(super) fn subsampled(points: &[[f32; 3]], voxel: f32) -> Vec<[f32; 3]> {
         points.par_iter().enumerate().map(|(at, point)| (cube(point), at as u32)).collect();
     order.par_sort_unstable();
     let mean = |cube: &[([i64; 3], u32)]| {
-        let mut sum = [0.0_f64; 3];
+        let mut sum = [0.0_f32; 3];
         for (_, at) in cube {
             let point = points[*at as usize];
-            (0..3).for_each(|axis| sum[axis] += f64::from(point[axis]));
+            (0..3).for_each(|axis| sum[axis] += point[axis]);
         }
-        sum.map(|sum| (sum / cube.len() as f64) as f32)
+        let share = (1.0 / cube.len() as f64) as f32;
+        sum.map(|sum| sum * share)
     };
     order.chunk_by(|left, right| left.0 == right.0).map(mean).collect()
 }
