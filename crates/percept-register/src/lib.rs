@@ -12,6 +12,8 @@ mod cells;
 mod classic;
 mod feature;
 mod fine;
+mod geometric;
+mod geotransformer;
 mod judge;
 mod matching;
 mod motion;
@@ -28,5 +30,7 @@ use percept_core::{Arch, Register};
 pub use classic::check;
 
 /// What this crate can do.
-pub const ARCHS: &[Arch<Register>] =
-    &[Arch { name: "classic", identifiers: &["classic"], load: classic::load }];
+pub const ARCHS: &[Arch<Register>] = &[
+    Arch { name: "classic", identifiers: &["classic"], load: classic::load },
+    Arch { name: "geotransformer", identifiers: &["geotransformer"], load: geotransformer::load },
+];
