@@ -11,6 +11,7 @@ mod depth;
 mod detect;
 mod doctor;
 mod eval;
+mod figures;
 mod jobs;
 mod outputs;
 mod pipelines;
