@@ -13,6 +13,7 @@ mod classic;
 mod feature;
 mod fine;
 mod judge;
+pub mod learned;
 mod matching;
 mod motion;
 mod pairing;
