@@ -2,7 +2,7 @@
 //!
 //! `matcher_inputs FOLDER`: every `NAME.in` there (two numbers of points, u32; then the points, f32) becomes `NAME.out`: for
 //! each cloud the unit (f64), its numbers of key points and super-points (u32), key points (f32, in the clouds' coordinates),
-//! normals (f32), features (f32), super-points and their patches (u32). All little-endian.
+//! normals (f32), features (f32), super-points (u32). All little-endian.
 
 use std::path::PathBuf;
 
@@ -26,12 +26,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (seen, middle) in seen.iter().zip(middles) {
             out.extend(seen.unit.to_le_bytes());
             out.extend((seen.points().len() as u32).to_le_bytes());
-            out.extend((seen.nodes.at.len() as u32).to_le_bytes());
+            out.extend((seen.nodes.len() as u32).to_le_bytes());
             let points = seen.points().iter().map(|point| point * seen.unit + middle);
             let places = points.chain(seen.normals().iter().copied());
             out.extend(places.flat_map(|place| [place.x, place.y, place.z]).flat_map(|value| (value as f32).to_le_bytes()));
             out.extend(seen.features().iter().flatten().flat_map(|value| value.to_le_bytes()));
-            out.extend(seen.nodes.at.iter().chain(&seen.nodes.patches).flat_map(|at| at.to_le_bytes()));
+            out.extend(seen.nodes.iter().flat_map(|at| at.to_le_bytes()));
         }
         std::fs::write(path.with_extension("out"), out)?;
     }

@@ -82,7 +82,7 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
     let mut doubts = Vec::new();
     let (start, known, search) = match &options.start {
         Start::Guess(guess) => (to_working(guess), Known::Guessed, None),
-        Start::Anywhere | Start::Sampled => match search::search(&whole_source, &whole_target, options) {
+        Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => match search::search(&whole_source, &whole_target, options) {
             Ok(found) => {
                 doubts.extend(found.doubt);
                 (found.motion, Known::Found(found.unit), Some(found.search))

@@ -1,6 +1,6 @@
 //! The motion between two clouds without a guess: key points, features, matches, what they agree on, a look at the clouds.
 
-use percept_core::register::{Doubt, Fine, Kernel, Locked, RegisterOptions, Search, Start};
+use percept_core::register::{Doubt, Fine, Kernel, Locked, Matching, RegisterOptions, Search, Start};
 use rayon::join;
 use rayon::prelude::*;
 
@@ -8,6 +8,7 @@ use crate::agree::{self, Candidate, Matches};
 use crate::feature::{self, Feature, Sides};
 use crate::fine;
 use crate::judge::met;
+use crate::learned::{self, Seen};
 use crate::matching;
 use crate::motion::{Motion, Scaled};
 use crate::pairing::{Measure, Onto};
@@ -26,7 +27,7 @@ const FEATURE_NEIGHBORS: usize = 100;
 const NOISE: f64 = 1.2;
 /// What is nearby, in voxels.
 const NEARBY: f64 = 0.7;
-/// Candidates that are tried on the clouds, and those of them that are refined for the last word.
+/// Candidates of one kind of matches that are tried on the clouds, and those of them that are refined for the last word.
 const TRIED: usize = 40;
 const REFINED: usize = 8;
 /// Matches that have to agree, and the share of key points that have to meet, for no further attempt.
@@ -62,36 +63,75 @@ impl Side {
 
 /// A candidate after a look at the clouds.
 struct Tried {
+    matching: Matching,
     motion: Motion,
     agreeing: usize,
     met: f64,
 }
 
+/// What one attempt came to.
+struct Attempt {
+    found: Option<Found>,
+    /// Matches that agree with it, or the most that agreed on anything.
+    agreeing: usize,
+    met: f64,
+}
+
+impl Attempt {
+    fn convinces(&self) -> bool {
+        self.found.is_some() && self.agreeing >= ENOUGH_AGREEING && self.met >= ENOUGH_MET
+    }
+}
+
 /// Searches; none where no attempt found matches that agree. `Err` has the most that agreed.
 pub(crate) fn search(source: &Whole, target: &Whole, options: &RegisterOptions) -> Result<Found, usize> {
-    let mut best: Option<Found> = None;
-    let mut best_met = 0.0;
-    let mut most_agreeing = 0;
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut flat = None;
     let mut last = None;
-    for wanted in WANTED {
-        let sizes = sizes(source, target, wanted, options);
-        // Small clouds have no more points to offer.
-        if last == Some(sizes) {
-            break;
-        }
-        last = Some(sizes);
-        let (found, agreeing, met) = attempt(source, target, sizes, options);
-        most_agreeing = most_agreeing.max(agreeing);
-        if let Some(found) = found {
-            if met > best_met || best.is_none() {
-                (best, best_met) = (Some(found), met);
-            }
-            if agreeing >= ENOUGH_AGREEING && met >= ENOUGH_MET {
+    if options.start != Start::Learned {
+        for wanted in WANTED {
+            let sizes = sizes(source, target, wanted, options);
+            // Small clouds have no more points to offer.
+            if last == Some(sizes) {
                 break;
             }
+            last = Some(sizes);
+            attempts.push(attempt(source, target, sizes, options));
+            if attempts.last().is_some_and(Attempt::convinces) {
+                break;
+            }
+            // Where the first look does not convince, the network has one before a finer one is taken.
+            if options.start == Start::Anywhere && flat.is_none() {
+                let seen = learned::looked(source, target, fine::scaled(options));
+                attempts.push(learned_attempt(&seen, options, true));
+                flat = Some(seen);
+                if attempts.last().is_some_and(Attempt::convinces) {
+                    break;
+                }
+            }
+        }
+    } else {
+        let seen = learned::looked(source, target, fine::scaled(options));
+        attempts.push(learned_attempt(&seen, options, false));
+    }
+    let most_agreeing = attempts.iter().map(|attempt| attempt.agreeing).max().unwrap_or(0);
+    // Attempts with voxels of different sizes are measured by one measure where there is one.
+    let met = |attempt: &Attempt, found: &Found| match &flat {
+        Some([source, target]) => {
+            let motion = found.motion.in_units(source.unit, target.unit);
+            both(&source.sheet, &target.sheet, &motion, 1.0)
+        }
+        None => attempt.met,
+    };
+    let mut best: Option<(f64, Found)> = None;
+    for mut attempt in attempts {
+        let Some(found) = attempt.found.take() else { continue };
+        let met = met(&attempt, &found);
+        if best.as_ref().is_none_or(|(most, _)| met > *most) {
+            best = Some((met, found));
         }
     }
-    best.ok_or(most_agreeing)
+    best.map(|(_, found)| found).ok_or(most_agreeing)
 }
 
 /// The size of voxels for each cloud; 0 where all points are taken.
@@ -112,12 +152,7 @@ fn sizes(source: &Whole, target: &Whole, wanted: usize, options: &RegisterOption
     }
 }
 
-fn attempt(
-    source: &Whole,
-    target: &Whole,
-    sizes: [f64; 2],
-    options: &RegisterOptions,
-) -> (Option<Found>, usize, f64) {
+fn attempt(source: &Whole, target: &Whole, sizes: [f64; 2], options: &RegisterOptions) -> Attempt {
     let neighbors = options.neighbors.unwrap_or(NEIGHBORS).max(3);
     let sheet = |whole: &Whole, size: f64| Sheet::new(whole.thinned(size), neighbors);
     let (wholes, sheets) = ((source, target), join(|| sheet(source, sizes[0]), || sheet(target, sizes[1])));
@@ -137,46 +172,91 @@ fn attempt(
     };
     let (source, target) = join(|| Side::new(source, own, sides), || Side::new(target, unit, sides));
     let pairs = matching::mutual(&source.features, &target.features);
-    let matches = Matches {
-        source: pairs.iter().map(|(at, _)| source.sheet.points[*at]).collect(),
-        target: pairs.iter().map(|(_, at)| target.sheet.points[*at]).collect(),
-        noise: NOISE * unit,
-        scaled: fine::scaled(options),
-    };
-    let candidates = match options.start {
-        Start::Sampled => agree::sampled(&matches, TRIALS),
-        _ => agree::candidates(&matches),
-    };
-    let agreeing = candidates.first().map_or(0, |candidate| candidate.agreeing);
-    let tried = try_on(&candidates, &source.sheet, &target.sheet, unit, options);
+    let ground = Ground { source: &source.sheet, target: &target.sheet, unit, voxel: sizes[1] };
+    settle(&ground, &[(Matching::Fpfh, pairs)], options)
+}
+
+/// An attempt with what the network takes for the same, and, `with_features`, with features at the same key points.
+fn learned_attempt([source, target]: &[Seen; 2], options: &RegisterOptions, with_features: bool) -> Attempt {
+    let mut pairs = Vec::new();
+    if let Some(matches) = learned::matches(source, target) {
+        pairs.push((Matching::Learned, matches));
+    }
+    if with_features {
+        pairs.push((Matching::Fpfh, matching::mutual(&source.features, &target.features)));
+    }
+    let ground = Ground { source: &source.sheet, target: &target.sheet, unit: 1.0, voxel: target.unit };
+    let mut attempt = settle(&ground, &pairs, options);
+    if let Some(found) = &mut attempt.found {
+        found.motion = found.motion.out_of_units(source.unit, target.unit);
+        found.unit = target.unit;
+        if let Some(Doubt::Ambiguous { distance, .. }) = &mut found.doubt {
+            *distance *= target.unit;
+        }
+    }
+    attempt
+}
+
+/// What candidates are tried on.
+struct Ground<'a> {
+    source: &'a Sheet,
+    target: &'a Sheet,
+    /// Of its coordinates.
+    unit: f64,
+    /// As it is reported.
+    voxel: f64,
+}
+
+/// What matches agree on, and what of it brings the clouds together.
+fn settle(ground: &Ground<'_>, pairs: &[(Matching, Vec<(usize, usize)>)], options: &RegisterOptions) -> Attempt {
+    let Ground { source, target, unit, voxel } = *ground;
+    let mut agreeing = 0;
+    let mut candidates = Vec::new();
+    for (matching, pairs) in pairs {
+        let matches = Matches {
+            source: pairs.iter().map(|(at, _)| source.points[*at]).collect(),
+            target: pairs.iter().map(|(_, at)| target.points[*at]).collect(),
+            noise: NOISE * unit,
+            scaled: fine::scaled(options),
+        };
+        let found = match options.start {
+            Start::Sampled => agree::sampled(&matches, TRIALS),
+            _ => agree::candidates(&matches),
+        };
+        agreeing = agreeing.max(found.first().map_or(0, |candidate| candidate.agreeing));
+        candidates.extend(found.into_iter().take(TRIED).map(|candidate| (*matching, candidate)));
+    }
+    let tried = try_on(&candidates, source, target, unit, options);
+    let Some(best) = tried.first() else { return Attempt { found: None, agreeing, met: 0.0 } };
     let search = Search {
-        voxel: sizes[1],
-        source_points: source.sheet.len(),
-        target_points: target.sheet.len(),
-        matches: pairs.len(),
-        agreeing: tried.first().map_or(agreeing, |best| best.agreeing),
-        tried: candidates.len().min(TRIED),
+        matching: best.matching,
+        voxel,
+        source_points: source.len(),
+        target_points: target.len(),
+        matches: pairs.iter().find(|(matching, _)| *matching == best.matching).map_or(0, |(_, pairs)| pairs.len()),
+        agreeing: best.agreeing,
+        tried: candidates.len(),
     };
-    let Some(best) = tried.first() else { return (None, agreeing, 0.0) };
-    let doubt = tried[1..].iter().find_map(|rival| rivalry(best, rival, &source.sheet, unit));
-    let found = Found { motion: best.motion, search, unit, doubt };
-    (Some(found), search.agreeing, best.met)
+    let doubt = tried[1..].iter().find_map(|rival| rivalry(best, rival, source, unit));
+    let (agreeing, met) = (best.agreeing, best.met);
+    Attempt { found: Some(Found { motion: best.motion, search, unit, doubt }), agreeing, met }
 }
 
 /// The best candidates by how much of the source they bring onto the target; the first ones refined a little.
 fn try_on(
-    candidates: &[Candidate],
+    candidates: &[(Matching, Candidate)],
     source: &Sheet,
     target: &Sheet,
     unit: f64,
     options: &RegisterOptions,
 ) -> Vec<Tried> {
-    let tried = |candidate: &Candidate| Tried {
+    let tried = |(matching, candidate): &(Matching, Candidate)| Tried {
+        matching: *matching,
         motion: candidate.motion,
         agreeing: candidate.agreeing,
         met: both(source, target, &candidate.motion, unit),
     };
-    let mut all: Vec<Tried> = candidates.par_iter().take(TRIED).map(tried).collect();
+    let mut all: Vec<Tried> = candidates.par_iter().map(tried).collect();
     let order = |left: &Tried, right: &Tried| right.met.total_cmp(&left.met);
     all.sort_by(order);
     all.truncate(REFINED);

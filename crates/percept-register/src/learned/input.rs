@@ -1,10 +1,11 @@
-//! What the network sees of two clouds: key points on surfaces, their features, and super-points with the patch around each.
+//! What the network sees of two clouds: key points on surfaces, their features, the patch around each, and super-points.
 
 use nalgebra::Vector3;
 use percept_core::register::PointCloud;
 use rayon::join;
 use rayon::prelude::*;
 
+use super::network::Given;
 use crate::feature::{self, LENGTH, Sides};
 use crate::fine::spacing_of;
 use crate::motion::Scaled;
@@ -30,8 +31,8 @@ const FEATURE: (f64, usize) = (5.0, 100);
 const CUBES: usize = 320;
 const LEAST_IN_CUBE: usize = 3;
 /// The radius of a patch, in units, and its key points.
-const PATCH_RADIUS: f64 = 7.0;
-pub(crate) const PATCH: usize = 48;
+pub(super) const PATCH_RADIUS: f64 = 7.0;
+pub(super) const PATCH: usize = 32;
 
 /// One cloud, as the network sees it.
 pub struct Seen {
@@ -41,16 +42,8 @@ pub struct Seen {
     pub(crate) features: Vec<[f32; LENGTH]>,
     /// Its unit of length: the size of the voxels of its key points.
     pub unit: f64,
-    /// Super-points.
-    pub nodes: Nodes,
-}
-
-/// Super-points of a cloud.
-pub struct Nodes {
-    /// Which key points they are.
-    pub at: Vec<u32>,
-    /// Key points of the patch of each, [`PATCH`] of them; where it has fewer, the super-point itself over and over.
-    pub patches: Vec<u32>,
+    /// Super-points: which key points they are.
+    pub nodes: Vec<u32>,
 }
 
 impl Seen {
@@ -67,6 +60,20 @@ impl Seen {
     /// FPFH.
     pub fn features(&self) -> &[[f32; LENGTH]] {
         &self.features
+    }
+
+    /// As numbers for the network.
+    pub(super) fn given(&self) -> Given {
+        let single = |vectors: &[Vector3<f64>]| {
+            vectors.iter().map(|vector| std::array::from_fn(|axis| vector[axis] as f32)).collect()
+        };
+        Given {
+            points: single(&self.sheet.points),
+            normals: single(&self.sheet.normals),
+            features: self.features.clone(),
+            nodes: self.nodes.clone(),
+            patches: patches(&self.sheet),
+        }
     }
 }
 
@@ -122,43 +129,49 @@ impl Seen {
         }
         let sheet = Sheet::new(thinned, NEIGHBORS);
         let features = feature::features(&sheet.points, &sheet.normals, &sheet.tree, FEATURE, Sides::Unknown);
-        let nodes = Nodes::new(&sheet, whole.diagonal / unit);
+        let nodes = nodes(&sheet, whole.diagonal / unit);
         Self { sheet, features, unit, nodes }
     }
 }
 
-impl Nodes {
-    /// One of each cube that has some key points: the one nearest to their mean.
-    fn new(sheet: &Sheet, diagonal: f64) -> Self {
-        let size = voxel::size_for(&sheet.points, diagonal, CUBES).max(1.0);
-        let means = voxel::voxels(&sheet.points, None, size).points;
-        let tree = Tree::new(&means);
-        let mut counts = vec![0_usize; means.len()];
-        for point in &sheet.points {
-            if let Some(nearest) = tree.nearest(point, f32::MAX) {
-                counts[nearest.index as usize] += 1;
-            }
+/// One of each cube that has some key points: the one nearest to their mean.
+fn nodes(sheet: &Sheet, diagonal: f64) -> Vec<u32> {
+    let size = voxel::size_for(&sheet.points, diagonal, CUBES).max(1.0);
+    let means = voxel::voxels(&sheet.points, None, size).points;
+    let tree = Tree::new(&means);
+    let mut counts = vec![0_usize; means.len()];
+    for point in &sheet.points {
+        if let Some(nearest) = tree.nearest(point, f32::MAX) {
+            counts[nearest.index as usize] += 1;
         }
-        let full = counts.iter().filter(|count| **count >= LEAST_IN_CUBE).count();
-        let least = if 2 * full >= means.len() { LEAST_IN_CUBE } else { 1 };
-        let chosen = means.iter().zip(&counts).filter(|(_, count)| **count >= least);
-        let mut at: Vec<u32> =
-            chosen.filter_map(|(mean, _)| sheet.tree.nearest(mean, f32::MAX)).map(|found| found.index).collect();
-        at.sort_unstable();
-        at.dedup();
-        let patches: Vec<Vec<u32>> = at.par_iter().map(|at| patch(sheet, *at)).collect();
-        Self { at, patches: patches.into_iter().flatten().collect() }
     }
+    let full = counts.iter().filter(|count| **count >= LEAST_IN_CUBE).count();
+    let least = if 2 * full >= means.len() { LEAST_IN_CUBE } else { 1 };
+    let chosen = means.iter().zip(&counts).filter(|(_, count)| **count >= least);
+    let nearest = chosen.filter_map(|(mean, _)| sheet.tree.nearest(mean, f32::MAX));
+    let mut nodes: Vec<u32> = nearest.map(|found| found.index).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
 }
 
-/// Key points around one, evenly along the curve that they lie on in memory.
-fn patch(sheet: &Sheet, at: u32) -> Vec<u32> {
-    let mut found = Vec::new();
-    sheet.tree.within(&sheet.points[at as usize], PATCH_RADIUS, &mut found);
-    let mut around: Vec<u32> = found.iter().map(|neighbor| neighbor.index).filter(|index| *index != at).collect();
-    around.sort_unstable();
-    let count = around.len();
-    (0..PATCH)
-        .map(|place| if count > PATCH { around[place * count / PATCH] } else { *around.get(place).unwrap_or(&at) })
-        .collect()
+/// Key points around each, [`PATCH`] of them, evenly along the curve that they lie on in memory; where there are fewer, the
+/// point itself over and over.
+fn patches(sheet: &Sheet) -> Vec<u32> {
+    let mut patches = vec![0; sheet.len() * PATCH];
+    patches.par_chunks_mut(PATCH).zip(&sheet.points).enumerate().for_each_init(
+        Vec::new,
+        |found, (own, (patch, point))| {
+            sheet.tree.within(point, PATCH_RADIUS, found);
+            let own = own as u32;
+            let mut around: Vec<u32> =
+                found.iter().map(|neighbor| neighbor.index).filter(|index| *index != own).collect();
+            around.sort_unstable();
+            let count = around.len();
+            for (place, at) in patch.iter_mut().enumerate() {
+                *at = if count > PATCH { around[place * count / PATCH] } else { *around.get(place).unwrap_or(&own) };
+            }
+        },
+    );
+    patches
 }
