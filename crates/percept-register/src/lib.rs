@@ -12,6 +12,8 @@ mod cells;
 mod classic;
 mod feature;
 mod fine;
+#[allow(dead_code, unused_imports, reason = "used by the architectures that come next")]
+mod geometric;
 mod judge;
 pub mod learned;
 mod matching;

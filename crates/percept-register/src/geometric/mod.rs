@@ -1,0 +1,14 @@
+//! Layers of learned matchers that know where their points lie: the embedding of pairs of points, attention that looks at it,
+//! and optimal transport (Qin et al. 2022, "Geometric Transformer for Fast and Robust Point Cloud Registration", arXiv
+//! 2202.06688). Names of weights are those of the authors' code, github.com/qinzheng93/GeoTransformer.
+
+mod attention;
+mod embedding;
+#[cfg(test)]
+mod golden;
+mod table;
+mod transport;
+
+pub(crate) use attention::{Alternating, GeometricTransformer, Look, TransformerShape};
+pub(crate) use embedding::{EmbeddingShape, GeometricEmbedding, MAX_POINTS, Reduction, Structure};
+pub(crate) use transport::Transport;
