@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import register_scenes
 
-PATCH = 48
 # Numbers of drawn pairs: training never sees those of the comparison.
 FIRST_OF_TRAINING, FIRST_OF_COMPARISON = 1_000_000, 9_000_000
 EXAMPLE = Path(os.environ.get("MATCHER_INPUTS", Path(__file__).resolve().parents[2] / "target/release/examples/matcher_inputs"))
@@ -27,8 +26,8 @@ def write(path, source, target) -> None:
         file.write(source.astype("<f4").tobytes() + target.astype("<f4").tobytes())
 
 
-def read(path) -> list[dict]:
-    """Both clouds: `unit`, `points` in the file's coordinates, `normals`, `features`, `nodes`, `patches`."""
+def read(path, matches=False):
+    """Both clouds: `unit`, `points` in the file's coordinates, `normals`, `features`, `nodes`; with `matches`, [k, 2] by FPFH and by the network."""
     raw, at, clouds = Path(path).read_bytes(), 0, []
 
     def take(kind, *shape):
@@ -42,18 +41,20 @@ def read(path) -> list[dict]:
         n, m = (int(value) for value in take("<u4", 2))
         clouds.append(dict(
             unit=unit, points=take("<f4", n, 3).copy(), normals=take("<f4", n, 3).astype(np.float16),
-            features=take("<f4", n, 33).astype(np.float16), nodes=take("<u4", m).astype(np.int16), patches=take("<u4", m, PATCH).astype(np.int16),
+            features=take("<f4", n, 33).astype(np.float16), nodes=take("<u4", m).astype(np.int16),
         ))
+    if matches:
+        return clouds, [take("<u4", int(take("<u4", 1)[0]), 2) for _ in range(2)]
     return clouds
 
 
-def see(pairs: dict, example=EXAMPLE) -> dict:
+def see(pairs: dict, example=EXAMPLE, matches=False) -> dict:
     """What percept sees of pairs of clouds, each under its name."""
     with tempfile.TemporaryDirectory() as folder:
         for name, (source, target) in pairs.items():
             write(f"{folder}/{name}.in", source, target)
-        subprocess.run([example, folder], check=True, env=dict(os.environ, RAYON_NUM_THREADS="1"))
-        return {name: read(f"{folder}/{name}.out") for name in pairs}
+        subprocess.run([example, folder, *["matches"] * matches], check=True, env=dict(os.environ, RAYON_NUM_THREADS="1"))
+        return {name: read(f"{folder}/{name}.out", matches) for name in pairs}
 
 
 def main() -> None:

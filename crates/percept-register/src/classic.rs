@@ -82,16 +82,18 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
     let mut doubts = Vec::new();
     let (start, known, search) = match &options.start {
         Start::Guess(guess) => (to_working(guess), Known::Guessed, None),
-        Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => match search::search(&whole_source, &whole_target, options) {
-            Ok(found) => {
-                doubts.extend(found.doubt);
-                (found.motion, Known::Found(found.unit), Some(found.search))
+        Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => {
+            match search::search(&whole_source, &whole_target, options) {
+                Ok(found) => {
+                    doubts.extend(found.doubt);
+                    (found.motion, Known::Found(found.unit), Some(found.search))
+                }
+                Err(agreeing) => {
+                    doubts.push(Doubt::FewMatches { found: agreeing, wanted: agree::LEAST });
+                    (before, Known::Guessed, None)
+                }
             }
-            Err(agreeing) => {
-                doubts.push(Doubt::FewMatches { found: agreeing, wanted: agree::LEAST });
-                (before, Known::Guessed, None)
-            }
-        },
+        }
     };
     let plans = fine::plan(&whole_source, &whole_target, options, known);
     let refined = fine::refine(&whole_source, &whole_target, options, &plans, &start);

@@ -208,7 +208,11 @@ struct Ground<'a> {
 }
 
 /// What matches agree on, and what of it brings the clouds together.
-fn settle(ground: &Ground<'_>, pairs: &[(Matching, Vec<(usize, usize)>)], options: &RegisterOptions) -> Attempt {
+fn settle(
+    ground: &Ground<'_>,
+    pairs: &[(Matching, Vec<(usize, usize)>)],
+    options: &RegisterOptions,
+) -> Attempt {
     let Ground { source, target, unit, voxel } = *ground;
     let mut agreeing = 0;
     let mut candidates = Vec::new();
@@ -233,7 +237,10 @@ fn settle(ground: &Ground<'_>, pairs: &[(Matching, Vec<(usize, usize)>)], option
         voxel,
         source_points: source.len(),
         target_points: target.len(),
-        matches: pairs.iter().find(|(matching, _)| *matching == best.matching).map_or(0, |(_, pairs)| pairs.len()),
+        matches: pairs
+            .iter()
+            .find(|(matching, _)| *matching == best.matching)
+            .map_or(0, |(_, pairs)| pairs.len()),
         agreeing: best.agreeing,
         tried: candidates.len(),
     };

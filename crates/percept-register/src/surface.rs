@@ -38,11 +38,7 @@ pub(crate) fn variations(points: &[Vector3<f64>], tree: &Tree, k: usize) -> Vec<
 }
 
 /// The covariance of `count` points, times their number.
-fn covariance(
-    point: Vector3<f64>,
-    around: impl Iterator<Item = Vector3<f64>>,
-    count: usize,
-) -> Matrix3<f64> {
+fn covariance(point: Vector3<f64>, around: impl Iterator<Item = Vector3<f64>>, count: usize) -> Matrix3<f64> {
     // About the point itself: about zero, products of large numbers would cancel.
     let mut sum = Vector3::zeros();
     let mut squares = [0.0; 6];

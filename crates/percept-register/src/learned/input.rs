@@ -97,7 +97,8 @@ pub(crate) fn looked(source: &Whole, target: &Whole, scaled: Scaled) -> [Seen; 2
 
 /// The points that lie on surfaces: what is anywhere in space would take most of the voxels.
 fn flat(whole: &Whole) -> Whole {
-    let size = if whole.points.len() > ASKED { voxel::size_for(&whole.points, whole.diagonal, ASKED) } else { 0.0 };
+    let size =
+        if whole.points.len() > ASKED { voxel::size_for(&whole.points, whole.diagonal, ASKED) } else { 0.0 };
     let Voxels { points, .. } = whole.thinned(size);
     let tree = Tree::new(&points);
     let variations = surface::variations(&points, &tree, FLAT_NEIGHBORS);
@@ -169,7 +170,11 @@ fn patches(sheet: &Sheet) -> Vec<u32> {
             around.sort_unstable();
             let count = around.len();
             for (place, at) in patch.iter_mut().enumerate() {
-                *at = if count > PATCH { around[place * count / PATCH] } else { *around.get(place).unwrap_or(&own) };
+                *at = if count > PATCH {
+                    around[place * count / PATCH]
+                } else {
+                    *around.get(place).unwrap_or(&own)
+                };
             }
         },
     );

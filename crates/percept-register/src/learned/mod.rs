@@ -1,5 +1,7 @@
 //! Matches by a transformer that was trained on drawn scenes (`tests/reference/train_register_matcher.py`).
 
+#[cfg(test)]
+mod golden;
 mod input;
 mod network;
 
@@ -10,7 +12,7 @@ use percept_backbone::{Device, Weights, WeightsError};
 
 pub(crate) use input::looked;
 pub use input::{Seen, see};
-use network::{Given, Network, WIDTH};
+use network::{Network, WIDTH};
 
 use crate::matching;
 
@@ -25,7 +27,7 @@ fn load() -> Result<Network, WeightsError> {
 }
 
 /// Pairs of key points (source, target) that take each other for the most similar; none where there is too little to see.
-pub(crate) fn matches(source: &Seen, target: &Seen) -> Option<Vec<(usize, usize)>> {
+pub fn matches(source: &Seen, target: &Seen) -> Option<Vec<(usize, usize)>> {
     let (source, target) = (source.given(), target.given());
     let told = NETWORK.as_ref()?.run([&source, &target]).ok()??;
     let [source, target] = told.features.map(|features| {
@@ -33,4 +35,9 @@ pub(crate) fn matches(source: &Seen, target: &Seen) -> Option<Vec<(usize, usize)
         DMatrix::from_vec(WIDTH, columns, features)
     });
     Some(matching::mutual_products(&source, &target))
+}
+
+/// The same by features alone (FPFH), for who compares.
+pub fn matches_of_features(source: &Seen, target: &Seen) -> Vec<(usize, usize)> {
+    matching::mutual(&source.features, &target.features)
 }

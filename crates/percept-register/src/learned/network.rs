@@ -5,7 +5,10 @@
 //! 1802.02669) and RoITr's (Yu et al. 2023, arXiv 2303.08231) point pairs, between them is GeoTransformer's transformer
 //! ([`crate::geometric`]).
 
-use percept_backbone::{Activation, Device, LayerNorm, Linear, Result, Tensor, Weights, WeightsError};
+use percept_backbone::{
+    Activation, Device, LayerNorm, Linear, Result, Tensor, Weights, WeightsError, products,
+};
+use percept_core::Precision;
 use rayon::prelude::*;
 
 use super::input::{PATCH, PATCH_RADIUS};
@@ -107,12 +110,12 @@ impl Network {
         }
         let own = [self.describe(clouds[0])?, self.describe(clouds[1])?];
         let [first, second] = [self.nodes(clouds[0], &own[0])?, self.nodes(clouds[1], &own[1])?];
-        let places = clouds.map(|cloud| {
-            cloud.nodes.iter().map(|at| cloud.points[*at as usize]).collect::<Vec<[f32; 3]>>()
-        });
+        let places = clouds
+            .map(|cloud| cloud.nodes.iter().map(|at| cloud.points[*at as usize]).collect::<Vec<[f32; 3]>>());
         let [first, second] = self.transformer.forward([&places[0], &places[1]], [&first, &second])?;
         let scale = (WIDTH as f64).sqrt().recip();
-        let scores = (percept_backbone::products(&first, &second, percept_core::Precision::F32)? * scale)?;
+        let (first_row, second_row) = (first.unsqueeze(0)?, second.unsqueeze(0)?);
+        let scores = (products(&first_row, &second_row, Precision::F32)? * scale)?;
         let plan = self.transport.plan(&numbers(&scores)?, [places[0].len(), places[1].len()]);
         let features = [
             self.features(clouds[0], &own[0], &places[0], &first)?,
@@ -127,7 +130,8 @@ impl Network {
         let roots: Vec<f32> =
             cloud.features.iter().flatten().map(|value| (value.max(0.0) / 200.0).sqrt()).collect();
         let roots = Tensor::from_vec(roots, (points, LENGTH), &Device::Cpu)?;
-        let own = self.describe_out.forward(&self.describe_in.forward_activated(&roots, Activation::Relu)?)?;
+        let own =
+            self.describe_out.forward(&self.describe_in.forward_activated(&roots, Activation::Relu)?)?;
         let members = numbers(&self.patch_feature.forward(&own)?)?;
         let described = numbers(&own)?;
         let mut both = Vec::with_capacity(points * 2 * WIDTH);
@@ -143,10 +147,14 @@ impl Network {
             let inside = numbers(&self.patch_out.forward(&inside)?)?;
             for (at, rows) in inside.chunks_exact(PATCH * WIDTH).enumerate() {
                 both.extend_from_slice(&described[(first + at) * WIDTH..][..WIDTH]);
-                let largest = rows.chunks_exact(WIDTH).fold([f32::NEG_INFINITY; WIDTH], |mut largest, row| {
-                    largest.iter_mut().zip(row).for_each(|(largest, value)| *largest = largest.max(*value));
-                    largest
-                });
+                let largest =
+                    rows.chunks_exact(WIDTH).fold([f32::NEG_INFINITY; WIDTH], |mut largest, row| {
+                        largest
+                            .iter_mut()
+                            .zip(row)
+                            .for_each(|(largest, value)| *largest = largest.max(*value));
+                        largest
+                    });
                 both.extend_from_slice(&largest);
             }
         }
@@ -176,13 +184,7 @@ impl Network {
     }
 
     /// Features of key points from their own and those of the super-points around them.
-    fn features(
-        &self,
-        cloud: &Given,
-        own: &Tensor,
-        places: &[[f32; 3]],
-        nodes: &Tensor,
-    ) -> Result<Vec<f32>> {
+    fn features(&self, cloud: &Given, own: &Tensor, places: &[[f32; 3]], nodes: &Tensor) -> Result<Vec<f32>> {
         let context = numbers(&self.point_context.forward(nodes)?)?;
         let mut sums = numbers(&self.point_own.forward(own)?)?;
         sums.par_chunks_mut(WIDTH).zip(&cloud.points).for_each(|(row, point)| {
