@@ -9,6 +9,7 @@ points after the true motion. Success: within 2 degrees, and 1% of the scene's s
 """
 
 import argparse
+import itertools
 import os
 import re
 import subprocess
@@ -40,13 +41,18 @@ def main() -> None:
     parser.add_argument("--examples", type=Path, default=ROOT / "target/release/examples")
     parser.add_argument("--pairs", type=int, default=300)
     parser.add_argument("--first", type=int, default=register_pool.FIRST_OF_COMPARISON)
+    parser.add_argument("--overlap", type=float, nargs=2, default=(0.0, 1.0), help="only pairs of such an overlap")
     parser.add_argument("--matches-only", action="store_true")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("source.npy", "target.npy")]
-        for seed in range(options.first, options.first + options.pairs):
+        for seed in itertools.count(options.first):
+            if len(rows) == options.pairs:
+                break
             source, target, truth, about = register_scenes.pair(seed)
+            if not options.overlap[0] <= about["overlap"] < options.overlap[1]:
+                continue
             clouds, matches = register_pool.see({0: (source, target)}, options.examples / "matcher_inputs", True)[0]
             row = dict(about, matches=right_matches(clouds, matches, truth))
             for path, points in zip(paths, (source, target)):

@@ -16,6 +16,8 @@ WIDTH, HEADS, ROUNDS, NEIGHBORS = 64, 4, 3, 3
 # Waves of the structure: those of a distance, the first of them for an angle, and the longest over the shortest.
 WAVES, ANGLE_WAVES, SPAN = 8, 4, 64.0
 SIGMA_DISTANCE, SIGMA_ANGLE, RADIUS, ITERATIONS, CONTEXT = 2.0, 15.0, 7.0, 10, 4
+# Squared differences of histograms that count as one.
+HISTOGRAMS = 2000.0
 # Points of a patch.
 PATCH = 32
 FREQUENCIES = torch.exp(torch.arange(WAVES) * (-math.log(SPAN) / WAVES))
@@ -179,6 +181,14 @@ class Matcher(nn.Module):
         self.transformer, self.transport = GeometricTransformer(), Transport()
         self.point_own, self.point_context = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH, bias=False)
         self.point_out = nn.Linear(WIDTH, WIDTH)
+        # What a difference of histograms counts, squared.
+        self.histograms = nn.Parameter(torch.tensor(1.5))
+
+    def similarity(self, source, target, features):
+        """Of the key points that were asked: products of their features, less how far their histograms differ."""
+        histograms = [cloud["features"][cloud["sampled"]] for cloud in (source, target)]
+        apart = torch.cdist(*histograms).square() / HISTOGRAMS
+        return features[0] @ features[1].T / math.sqrt(WIDTH) - self.histograms * apart
 
     def describe(self, cloud, chosen):
         """What is around chosen key points."""
@@ -215,3 +225,14 @@ class Matcher(nn.Module):
         before = [own[side][count[side] :] for side in (0, 1)]
         after = [self.features(cloud["points"][cloud["sampled"]], before[side], places[side], nodes) for side, (cloud, nodes) in enumerate(((source, s), (target, t)))]
         return plan, before, after
+
+    def matches(self, source, target, plan, features):
+        """Pairs of asked key points that are each other's likeliest: [k, 2]. What lies by super-points that are transported to each
+        other is likelier."""
+        near = [torch.cdist(cloud["points"][cloud["sampled"]], cloud["points"][cloud["nodes"]]).topk(3, largest=False)[1] for cloud in (source, target)]
+        shares = plan[:-1, :-1].exp()[near[0]].mean(1)[:, near[1]].mean(2)
+        scores = self.similarity(source, target, features) + 0.5 * (shares + 1e-4).log()
+        scores = scores.log_softmax(0) + scores.log_softmax(1)
+        forth, back = scores.argmax(1), scores.argmax(0)
+        at = torch.arange(len(forth))
+        return torch.stack([at, forth], 1)[back[forth] == at]

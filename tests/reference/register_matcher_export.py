@@ -61,6 +61,7 @@ def main() -> None:
         given["patches"] = rm.patches_of(given["points"], torch.cat([given["nodes"], given["sampled"]]))
     with torch.no_grad():
         plan, before, after = model(*clouds)
+        fixture["matches"] = model.matches(*clouds, plan, after).float()
     fixture["plan"] = plan
     for side, given, own, features in zip(("source", "target"), clouds, before, after):
         fixture |= {f"{side}.{name}": given[name].float() for name in ("points", "normals", "features", "nodes")}

@@ -71,10 +71,9 @@ def coarse_loss(plan, source, target):
     return loss, right.exp().mean().item() if len(right) else float("nan")
 
 
-def fine_loss(features, source, target):
+def fine_loss(logits, source, target):
     loss, hit, parts = 0.0, 0.0, 0
     distance = torch.cdist(source["points"][source["sampled"]], target["points"][target["sampled"]])
-    logits = features[0] @ features[1].T / math.sqrt(features[0].shape[1])
     for logits, distance in ((logits, distance), (logits.T, distance.T)):
         same = distance < NEAR
         there = same.any(1)
@@ -94,6 +93,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("matcher.pt"))
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--resume", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -101,6 +101,8 @@ def main() -> None:
     random.seed(0)
     model = Matcher()
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
+    if options.resume:
+        model.load_state_dict(torch.load(options.resume), strict=False)
     rate = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-3, betas=(0.9, 0.98))
     pool, known = [], set()
     began, step, log, order = time.time(), 0, [], []
@@ -111,12 +113,12 @@ def main() -> None:
                     known.add(path.name)
                     pool += pickle.loads(path.read_bytes())
         for group in rate.param_groups:
-            group["lr"] = options.rate * min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+            group["lr"] = options.rate * min(1, (step + 1) / (50 if options.resume else 200)) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         for _ in range(options.batch):
             if not order:
                 order = random.sample(range(len(pool)), len(pool))
             source, target, truth, about = pool[order.pop()]
-            while done < EASY and (about["overlap"] < EASY_OVERLAP or about["outliers"] > EASY_OUTLIERS):
+            while done < EASY and not options.resume and (about["overlap"] < EASY_OVERLAP or about["outliers"] > EASY_OUTLIERS):
                 source, target, truth, about = random.choice(pool)
             if random.random() < 0.5:
                 source, target, truth = target, source, np.linalg.inv(truth)
@@ -125,8 +127,9 @@ def main() -> None:
             sampled(source, target)
             plan, before, after = model(source, target)
             coarse, share = coarse_loss(plan, source, target)
-            (alone, hit_alone), (fine, hit) = (fine_loss(features, source, target) for features in (before, after))
-            ((coarse + alone + fine) / options.batch).backward()
+            alone, hit_alone = fine_loss(before[0] @ before[1].T / math.sqrt(before[0].shape[1]), source, target)
+            fine, hit = fine_loss(model.similarity(source, target, after), source, target)
+            ((coarse + 0.3 * alone + fine) / options.batch).backward()
             log.append((coarse.item(), float(alone), float(fine), share, hit_alone, hit))
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         rate.step()
@@ -135,7 +138,7 @@ def main() -> None:
         if step % 100 == 0:
             coarse, alone, fine, share, hit_alone, hit = np.nanmean(np.array(log), 0)
             log = []
-            print(f"{(time.time() - began) / 60:.1f} min step {step} pool {len(pool)} coarse {coarse:.3f} alone {alone:.3f} fine {fine:.3f} share {share:.3f} hit alone {hit_alone:.3f} hit {hit:.3f} norm {norm:.2f}", flush=True)
+            print(f"{(time.time() - began) / 60:.1f} min step {step} pool {len(pool)} coarse {coarse:.3f} alone {alone:.3f} fine {fine:.3f} share {share:.3f} hit alone {hit_alone:.3f} hit {hit:.3f} norm {norm:.2f} histograms {model.histograms.item():.2f}", flush=True)
             torch.save(model.state_dict(), options.out)
     torch.save(model.state_dict(), options.out)
 

@@ -10,10 +10,10 @@ use percept_core::{
 };
 
 use crate::agree;
-use crate::fine::{self, Known};
+use crate::fine::{self, Known, Sheets};
 use crate::judge::{self, Judged};
 use crate::motion::Motion;
-use crate::search;
+use crate::search::{self, Searched};
 use crate::sheet::Whole;
 
 /// The methods without weights.
@@ -80,11 +80,13 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
     let before = to_working(&Transform::IDENTITY);
     let prepared = began.elapsed();
     let mut doubts = Vec::new();
+    let mut flat = None;
     let (start, known, search) = match &options.start {
         Start::Guess(guess) => (to_working(guess), Known::Guessed, None),
         Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => {
             match search::search(&whole_source, &whole_target, options) {
-                Ok(found) => {
+                Ok(Searched { found, flat: surfaces }) => {
+                    flat = surfaces;
                     doubts.extend(found.doubt);
                     (found.motion, Known::Found(found.unit), Some(found.search))
                 }
@@ -95,8 +97,23 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
             }
         }
     };
-    let plans = fine::plan(&whole_source, &whole_target, options, known);
-    let refined = fine::refine(&whole_source, &whole_target, options, &plans, &start);
+    let mut refined = match (&flat, known) {
+        // The search was not sure of itself: what lies anywhere in space, and what only one cloud has seen, would lead astray.
+        (Some([source, target]), Known::Found(unit)) => {
+            let mut plans = fine::plan(source, target, options, known);
+            fine::narrow(&mut plans, unit, options);
+            fine::refine(source, target, options, &plans, &start)
+        }
+        _ => {
+            let plans = fine::plan(&whole_source, &whole_target, options, known);
+            fine::refine(&whole_source, &whole_target, options, &plans, &start)
+        }
+    };
+    if flat.is_some() {
+        // The judgement is of all points.
+        let Sheets { voxel, neighbors, .. } = refined.sheets;
+        refined.sheets = fine::sheets_of(&whole_source, &whole_target, voxel, neighbors);
+    }
     let modeled = began.elapsed();
     let sheets = &refined.sheets;
     let usual = if sheets.voxel > 0.0 { sheets.voxel } else { 2.0 * sheets.spacing };

@@ -16,6 +16,7 @@ mod fine;
 mod geometric;
 mod judge;
 pub mod learned;
+mod look;
 mod matching;
 mod motion;
 mod pairing;

@@ -11,29 +11,14 @@ const BLOCK: usize = 128;
 /// Pairs of indices (source, target) whose features are each other's nearest, in the order of the source. Ties go to the
 /// first.
 pub(crate) fn mutual(source: &[Feature], target: &[Feature]) -> Vec<(usize, usize)> {
-    let (source, target) = (centered(source), centered(target));
-    let half =
-        |matrix: &DMatrix<f32>| matrix.column_iter().map(|c| c.norm_squared() / 2.0).collect::<Vec<f32>>();
-    // The nearest of one is the largest `a b - |b|^2 / 2`.
-    pairs(&source, &target, &half(&source), &half(&target))
-}
-
-/// The same of features, a column each, whose product is the largest.
-pub(crate) fn mutual_products(source: &DMatrix<f32>, target: &DMatrix<f32>) -> Vec<(usize, usize)> {
-    pairs(source, target, &vec![0.0; source.ncols()], &vec![0.0; target.ncols()])
-}
-
-/// Pairs that are each other's largest product, less what is taken from each.
-fn pairs(
-    source: &DMatrix<f32>,
-    target: &DMatrix<f32>,
-    source_half: &[f32],
-    target_half: &[f32],
-) -> Vec<(usize, usize)> {
     if source.is_empty() || target.is_empty() {
         return Vec::new();
     }
-    // Blocks answer for their rows and make an offer for columns.
+    let (source, target) = (centered(source), centered(target));
+    let half =
+        |matrix: &DMatrix<f32>| matrix.column_iter().map(|c| c.norm_squared() / 2.0).collect::<Vec<f32>>();
+    let (source_half, target_half) = (half(&source), half(&target));
+    // The nearest of one is the largest `a b - |b|^2 / 2`. Blocks answer for their rows and make an offer for columns.
     let block = |first: usize| {
         let count = BLOCK.min(source.ncols() - first);
         let rows: DMatrixView<'_, f32> = source.columns(first, count);
@@ -73,8 +58,8 @@ fn pairs(
     matches.filter(|(at, nearest)| back[*nearest].1 as usize == *at).collect()
 }
 
-/// A column a feature. About the middle of their range: products of large numbers would drown small differences.
-fn centered(features: &[Feature]) -> DMatrix<f32> {
+/// A column a feature, about the middle of their range: products of large numbers would drown small differences.
+pub(crate) fn centered(features: &[Feature]) -> DMatrix<f32> {
     let middle = 200.0 / (LENGTH / 3) as f32;
     DMatrix::from_fn(LENGTH, features.len(), |row, column| features[column][row] - middle)
 }

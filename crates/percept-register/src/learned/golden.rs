@@ -6,6 +6,7 @@ use percept_backbone::{Device, Tensor};
 use percept_golden::{error, fixture, numbers};
 
 use super::network::{Given, WIDTH};
+use super::similarity::Similarity;
 
 const MOST: f32 = 2e-5;
 
@@ -25,7 +26,17 @@ fn given(fixture: &BTreeMap<String, Tensor>, side: &str) -> Given {
 fn the_plan_and_the_features_are_pytorchs() {
     let fixture = fixture("register-matcher");
     let [source, target] = ["source", "target"].map(|side| given(&fixture, side));
-    let told = super::load().unwrap().run([&source, &target]).unwrap().unwrap();
+    let network = super::load().unwrap();
+    let told = network.run([&source, &target]).unwrap().unwrap();
+    let matches = Similarity::new([&source, &target], &told, network.histograms).mutual();
+    let want: Vec<_> = numbers(&fixture["matches"])
+        .as_chunks()
+        .0
+        .iter()
+        .map(|[one, other]| (*one as usize, *other as usize))
+        .collect();
+    assert!(want.len() > 10, "{}", want.len());
+    assert_eq!(matches, want);
     let shape = (source.nodes.len() + 1, target.nodes.len() + 1);
     let plan = Tensor::from_vec(told.plan, shape, &Device::Cpu).unwrap();
     let off = error(&plan, &fixture["plan"]);

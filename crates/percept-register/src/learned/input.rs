@@ -80,37 +80,45 @@ impl Seen {
 /// Two clouds as the network sees them, and the middles of their boxes that key points are counted from.
 pub fn see(source: &PointCloud, target: &PointCloud) -> ([Seen; 2], [Vector3<f64>; 2]) {
     let (source, target) = join(|| Whole::new(source), || Whole::new(target));
-    (looked(&source, &target, Scaled::No), [source.middle, target.middle])
+    let middles = [source.middle, target.middle];
+    let (source, target) = join(|| flat(&source), || flat(&target));
+    (seen([&source, &target], Scaled::No), middles)
 }
 
-/// Both clouds, with one unit unless sizes may differ.
-pub(crate) fn looked(source: &Whole, target: &Whole, scaled: Scaled) -> [Seen; 2] {
-    let (source, target) = join(|| flat(source), || flat(target));
-    let (own, unit) = join(|| unit(&source), || unit(&target));
+/// Both clouds, with one unit unless sizes may differ. They have been made [`flat`].
+pub(crate) fn seen([source, target]: [&Whole; 2], scaled: Scaled) -> [Seen; 2] {
+    let (own, unit) = join(|| unit(source), || unit(target));
     let (own, unit) = match scaled {
         Scaled::No => (own.max(unit), own.max(unit)),
         Scaled::Yes => (own, unit),
     };
-    let (source, target) = join(|| Seen::new(&source, own), || Seen::new(&target, unit));
+    let (source, target) = join(|| Seen::new(source, own), || Seen::new(target, unit));
     [source, target]
 }
 
 /// The points that lie on surfaces: what is anywhere in space would take most of the voxels.
-fn flat(whole: &Whole) -> Whole {
-    let size =
-        if whole.points.len() > ASKED { voxel::size_for(&whole.points, whole.diagonal, ASKED) } else { 0.0 };
-    let Voxels { points, .. } = whole.thinned(size);
+pub(crate) fn flat(whole: &Whole) -> Whole {
+    let many = whole.points.len() > ASKED;
+    let size = if many { voxel::size_for(&whole.points, whole.diagonal, ASKED) } else { 0.0 };
+    let Voxels { points, values } = whole.thinned(size);
     let tree = Tree::new(&points);
     let variations = surface::variations(&points, &tree, FLAT_NEIGHBORS);
     let least = (points.len() as f64 * LEAST_KEPT) as usize;
     let mut sorted = variations.clone();
     let bound = match sorted.len() {
         0 => FLAT,
-        _ => sorted.select_nth_unstable_by(least.min(points.len() - 1), f64::total_cmp).1.max(FLAT),
+        count => sorted.select_nth_unstable_by(least.min(count - 1), f64::total_cmp).1.max(FLAT),
     };
-    let kept = points.iter().zip(&variations).filter(|(_, variation)| **variation <= bound);
-    let points = kept.map(|(point, _)| *point).collect();
-    Whole { middle: whole.middle, points, shade: None, facing: None, diagonal: whole.diagonal }
+    let kept = |at: &usize| variations[*at] <= bound;
+    let shade = values.iter().enumerate().filter(|(at, _)| kept(at)).map(|(_, value)| *value).collect();
+    let points = points.iter().enumerate().filter(|(at, _)| kept(at)).map(|(_, point)| *point).collect();
+    Whole {
+        middle: whole.middle,
+        points,
+        shade: whole.shade.is_some().then_some(shade),
+        facing: None,
+        diagonal: whole.diagonal,
+    }
 }
 
 /// The size of voxels that suits a cloud; where it has few points, what lies between them.

@@ -4,15 +4,16 @@
 mod golden;
 mod input;
 mod network;
+mod similarity;
 
 use std::sync::LazyLock;
 
-use nalgebra::DMatrix;
 use percept_backbone::{Device, Weights, WeightsError};
 
-pub(crate) use input::looked;
 pub use input::{Seen, see};
-use network::{Network, WIDTH};
+pub(crate) use input::{flat, seen};
+use network::Network;
+use similarity::Similarity;
 
 use crate::matching;
 
@@ -26,15 +27,12 @@ fn load() -> Result<Network, WeightsError> {
     Network::load(&Weights::of_safetensors(WEIGHTS, "matcher.safetensors", &Device::Cpu)?)
 }
 
-/// Pairs of key points (source, target) that take each other for the most similar; none where there is too little to see.
+/// Pairs of key points (source, target) that take each other for the likeliest; none where there is too little to see.
 pub fn matches(source: &Seen, target: &Seen) -> Option<Vec<(usize, usize)>> {
+    let network = NETWORK.as_ref()?;
     let (source, target) = (source.given(), target.given());
-    let told = NETWORK.as_ref()?.run([&source, &target]).ok()??;
-    let [source, target] = told.features.map(|features| {
-        let columns = features.len() / WIDTH;
-        DMatrix::from_vec(WIDTH, columns, features)
-    });
-    Some(matching::mutual_products(&source, &target))
+    let told = network.run([&source, &target]).ok()??;
+    Some(Similarity::new([&source, &target], &told, network.histograms).mutual())
 }
 
 /// The same by features alone (FPFH), for who compares.

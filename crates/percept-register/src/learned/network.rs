@@ -26,6 +26,8 @@ const ITERATIONS: usize = 10;
 /// Super-points that a key point's context comes from, and what softens their distance.
 const CONTEXT: usize = 4;
 const SOFT: f32 = 1.0;
+/// The squared difference of histograms that its weight is of.
+const HISTOGRAMS: f32 = 2000.0;
 /// Key points whose patches are described at once.
 const TOGETHER: usize = 256;
 /// Fewer super-points than this are nothing to look at.
@@ -68,12 +70,15 @@ pub(super) struct Network {
     point_own: Linear,
     point_context: Linear,
     point_out: Linear,
+    /// What a squared difference of histograms takes from the similarity of two key points.
+    pub(super) histograms: f32,
 }
 
 impl Network {
     pub(super) fn load(weights: &Weights) -> Result<Self, WeightsError> {
         let linear = |name: &str, input: usize| Linear::load(&weights.at(name), input, WIDTH);
         let pair = weights.get("patch_pair.weight", &[WIDTH, PAIR])?.flatten_all();
+        let histograms = weights.get("histograms", &[])?.to_scalar::<f32>().map_err(WeightsError::Engine)?;
         let shape = TransformerShape {
             input: WIDTH,
             output: WIDTH,
@@ -100,6 +105,7 @@ impl Network {
             point_own: linear("point_own", WIDTH)?,
             point_context: linear("point_context", WIDTH)?,
             point_out: linear("point_out", WIDTH)?,
+            histograms: histograms.max(0.0) / HISTOGRAMS,
         })
     }
 
@@ -188,7 +194,10 @@ impl Network {
         let context = numbers(&self.point_context.forward(nodes)?)?;
         let mut sums = numbers(&self.point_own.forward(own)?)?;
         sums.par_chunks_mut(WIDTH).zip(&cloud.points).for_each(|(row, point)| {
-            for (node, weight) in nearby(point, places) {
+            let nearest = nearby::<CONTEXT>(point, places).map(|(squared, at)| (1.0 / (squared + SOFT), at));
+            let total: f32 = nearest.iter().map(|(weight, _)| weight).sum();
+            for (weight, node) in nearest {
+                let weight = weight / total;
                 let context = &context[node * WIDTH..][..WIDTH];
                 row.iter_mut().zip(context).for_each(|(value, context)| *value += weight * context);
             }
@@ -199,20 +208,18 @@ impl Network {
     }
 }
 
-/// The nearest super-points with their weights, which add up to 1.
-fn nearby(point: &[f32; 3], places: &[[f32; 3]]) -> [(usize, f32); CONTEXT] {
-    let mut nearest = [(f32::INFINITY, 0_usize); CONTEXT];
+/// The nearest `N` of places, nearest first, with their squared distances.
+pub(super) fn nearby<const N: usize>(point: &[f32; 3], places: &[[f32; 3]]) -> [(f32, usize); N] {
+    let mut nearest = [(f32::INFINITY, 0_usize); N];
     for (at, place) in places.iter().enumerate() {
         let squared = squared(&away(point, place));
-        if squared < nearest[CONTEXT - 1].0 {
-            let behind = nearest.iter().position(|other| squared < other.0).unwrap_or(CONTEXT - 1);
+        if squared < nearest[N - 1].0 {
+            let behind = nearest.iter().position(|other| squared < other.0).unwrap_or(N - 1);
             nearest[behind..].rotate_right(1);
             nearest[behind] = (squared, at);
         }
     }
-    let weights = nearest.map(|(squared, _)| 1.0 / (squared + SOFT));
-    let total: f32 = weights.iter().sum();
-    std::array::from_fn(|at| (nearest[at].1, weights[at] / total))
+    nearest
 }
 
 /// The distance of each point of a patch from its super-point, the angles of the line between them with either normal, and of
