@@ -21,8 +21,8 @@ const REFINED: usize = 8;
 /// Matches that have to agree, and the share of key points that have to meet, for no further attempt.
 const ENOUGH_AGREEING: usize = 12;
 const ENOUGH_MET: f64 = 0.35;
-/// Matches of the network that have to agree for no further attempt, and for no doubt. Where nothing is right, up to a dozen
-/// of some hundreds agree by chance.
+/// Matches of one kind that have to agree for no further attempt, and for no doubt, where these are counted. Where nothing is
+/// right, up to a dozen of some hundreds agree by chance.
 const ENOUGH_SUPPORT: usize = 30;
 const LEAST_SUPPORT: usize = 14;
 /// Samples of the method that draws them.
@@ -208,10 +208,13 @@ pub(crate) fn settle(
         tried: candidates.len(),
     };
     let rival = tried[1..].iter().find_map(|rival| ground.rivalry(best, rival, worth));
-    let few = worth == Worth::Supported && best.support < LEAST_SUPPORT;
-    let few = few.then_some(Doubt::FewMatches { found: best.support, wanted: LEAST_SUPPORT });
+    // A second kind counts for half: what looks alike to one does so to the other.
+    let of_kinds = |number: usize| number * (matches.len() + 1) / 2;
+    let wanted = of_kinds(LEAST_SUPPORT);
+    let few = worth == Worth::Supported && best.support < wanted;
+    let few = few.then_some(Doubt::FewMatches { found: best.support, wanted });
     let (agreeing, met) = (best.agreeing, best.met);
-    let supported = worth == Worth::Supported && best.support >= ENOUGH_SUPPORT;
+    let supported = worth == Worth::Supported && best.support >= of_kinds(ENOUGH_SUPPORT);
     Attempt {
         found: Some(Found { motion: best.motion, search, unit: ground.unit, doubt: few.or(rival) }),
         agreeing,
