@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use percept_core::{Error, Result};
 use serde::Deserialize;
 
+use crate::snapshot::is_geotransformer;
+
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
@@ -27,7 +29,8 @@ struct OpenClipModel {
 }
 
 /// The identifiers of a checkpoint, most specific first: `architectures` and `model_type` of its
-/// `config.json`, open_clip's class, and the specification that a CTranslate2 `model.bin` names.
+/// `config.json`, open_clip's class, the specification that a CTranslate2 `model.bin` names, and GeoTransformer where the
+/// authors' file of that name is alone.
 pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
     let mut found = Vec::new();
     if let Some(path) = files.get("config.json") {
@@ -55,6 +58,10 @@ pub(crate) fn identifiers(model: &str, files: &BTreeMap<String, PathBuf>) -> Res
             cause: format!("`model.bin` is not a CTranslate2 model: {error}").into(),
         })?;
         found.push(name);
+    }
+    // The authors publish a pickle and nothing beside it: its name says what it is.
+    if found.is_empty() && files.keys().any(|name| is_geotransformer(name)) {
+        found.push("geotransformer".to_owned());
     }
     found.dedup();
     Ok(found)
@@ -99,6 +106,14 @@ mod tests {
         assert_eq!(kind(r#"{"model_cfg": {"multimodal_cfg": {"width": 8}}}"#).unwrap(), ["open_clip.CoCa"]);
         assert_eq!(kind(r#"{"model_cfg": {"embed_dim": 8}}"#).unwrap(), ["open_clip.CLIP"]);
         assert!(kind("{}").is_err());
+    }
+
+    #[test]
+    fn a_pickle_alone_is_known_by_its_name() {
+        let known =
+            |name: &str| identifiers("m", &BTreeMap::from([(name.to_owned(), PathBuf::from(name))])).unwrap();
+        assert_eq!(known("geotransformer-3dmatch.pth.tar"), ["geotransformer"]);
+        assert!(known("resnet.pth.tar").is_empty() && known("geotransformer.txt").is_empty());
     }
 
     #[test]

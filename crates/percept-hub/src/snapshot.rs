@@ -68,14 +68,37 @@ pub(crate) fn select(model: &str, names: &[String]) -> Result<Selection> {
         Weights::Single(CTRANSLATE2.into())
     } else if let Some(name) = [OPEN_CLIP, OLD_OPEN_CLIP].into_iter().find(|name| has(name)) {
         Weights::Single(name.into())
+    } else if let Some(name) = only_geotransformer(model, names)? {
+        Weights::Single(name)
     } else {
         Weights::Single(only_safetensors(model, names)?)
     };
-    if !has("config.json") && !has("open_clip_config.json") {
+    let pickled = matches!(&weights, Weights::Single(name) if is_geotransformer(name));
+    if !has("config.json") && !has("open_clip_config.json") && !pickled {
         return Err(missing(model, "config.json", names));
     }
     let companions = COMPANIONS.iter().filter(|name| has(name)).map(|&name| name.to_owned()).collect();
     Ok(Selection { companions, weights })
+}
+
+/// A checkpoint of GeoTransformer as its authors publish it, such as `geotransformer-3dmatch.pth.tar`: a pickle, and what it is
+/// stands in its name only.
+pub(crate) fn is_geotransformer(name: &str) -> bool {
+    is_plain(name)
+        && name.starts_with("geotransformer")
+        && (name.ends_with(".pth.tar") || name.ends_with(".pth"))
+}
+
+/// The one such file, if there is one.
+fn only_geotransformer(model: &str, names: &[String]) -> Result<Option<String>> {
+    let mut candidates = names.iter().filter(|name| is_geotransformer(name));
+    match (candidates.next(), candidates.next()) {
+        (Some(first), Some(second)) => Err(Error::Argument {
+            message: format!("`{model}` has several checkpoints: `{first}`, `{second}`"),
+            hint: Some("put the one to use into a folder of its own".into()),
+        }),
+        (first, _) => Ok(first.cloned()),
+    }
 }
 
 /// The one safetensors file of another name, or an error that says what to do.
@@ -177,7 +200,7 @@ pub(crate) fn files_in(model: &str, folder: &Path) -> Result<BTreeMap<String, Pa
 
 /// Whether a file of a model holds weights.
 pub(crate) fn is_weights(name: &str) -> bool {
-    name == CTRANSLATE2 || name.ends_with(".safetensors")
+    name == CTRANSLATE2 || name.ends_with(".safetensors") || is_geotransformer(name)
 }
 
 #[cfg(test)]
@@ -186,6 +209,19 @@ mod tests {
 
     fn names(list: &[&str]) -> Vec<String> {
         list.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_pickle_is_taken_where_its_name_says_what_it_is() {
+        let published = names(&["geotransformer-kitti.pth.tar", "README.md", "fixture.safetensors"]);
+        let selection = select("m", &published).unwrap();
+        assert_eq!(selection.weights, Weights::Single("geotransformer-kitti.pth.tar".into()));
+        assert!(selection.companions.is_empty());
+        let two = select("m", &names(&["geotransformer-kitti.pth.tar", "geotransformer-3dmatch.pth.tar"]));
+        assert!(two.unwrap_err().chain().contains("several"));
+        let converted = names(&["geotransformer-kitti.pth.tar", "model.safetensors", "config.json"]);
+        assert_eq!(select("m", &converted).unwrap().weights, Weights::Single(WEIGHTS.into()));
+        assert!(select("m", &names(&["other.pth.tar"])).is_err());
     }
 
     #[test]

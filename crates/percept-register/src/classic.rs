@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use percept_core::register::{
-    Doubt, Fine, PointCloud, RegisterInput, RegisterOptions, Registration, Start, Transform,
+    Doubt, Fine, PointCloud, RegisterInput, RegisterOptions, Registration, Search, Start, Transform,
 };
 use percept_core::{
     Error, LocalModel, Model, Precision, Predicted, RawTensor, RawValues, Register, Result, Runtime, Timings,
@@ -53,7 +53,78 @@ impl Model<Register> for Classic {
     }
 }
 
+/// Where the refinement begins, and what is known of it.
+pub(crate) struct Beginning {
+    pub(crate) motion: Motion,
+    pub(crate) known: Known,
+    pub(crate) search: Option<Search>,
+    pub(crate) doubts: Vec<Doubt>,
+    /// What of the clouds lies on surfaces, where the search had to ask.
+    pub(crate) flat: Option<[Whole; 2]>,
+}
+
+/// Two clouds about their middles.
+pub(crate) struct Pair<'a> {
+    pub(crate) input: &'a RegisterInput,
+    pub(crate) source: Whole,
+    pub(crate) target: Whole,
+}
+
+impl Pair<'_> {
+    /// A transform of local coordinates in working ones, which are counted from the middle of each cloud.
+    pub(crate) fn working(&self, local: &Transform) -> Motion {
+        Motion::from(&local.about_origins(self.source.middle.into(), self.target.middle.into()))
+    }
+
+    /// The same of a transform of the files' coordinates.
+    pub(crate) fn working_of_files(&self, transform: &Transform) -> Motion {
+        let (source, target) = (&self.input.source, &self.input.target);
+        self.working(&transform.about_origins(source.origin, target.origin))
+    }
+}
+
 fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
+    register_from(input, |pair| Ok(begin(pair)))
+}
+
+fn begin(pair: &Pair<'_>) -> Beginning {
+    let options = &pair.input.options;
+    match &options.start {
+        Start::Guess(guess) => guessed(pair, guess),
+        Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => {
+            match search::search(&pair.source, &pair.target, options) {
+                Ok(Searched { found, flat }) => Beginning {
+                    motion: found.motion,
+                    known: Known::Found(found.unit),
+                    search: Some(found.search),
+                    doubts: found.doubt.into_iter().collect(),
+                    flat,
+                },
+                Err(agreeing) => Beginning {
+                    doubts: vec![Doubt::FewMatches { found: agreeing, wanted: agree::LEAST }],
+                    ..guessed(pair, &Transform::IDENTITY)
+                },
+            }
+        }
+    }
+}
+
+/// A start that somebody named, in the coordinates of the files.
+pub(crate) fn guessed(pair: &Pair<'_>, guess: &Transform) -> Beginning {
+    Beginning {
+        motion: pair.working_of_files(guess),
+        known: Known::Guessed,
+        search: None,
+        doubts: Vec::new(),
+        flat: None,
+    }
+}
+
+/// Finds a start by `begin`, refines it and judges what came of it.
+pub(crate) fn register_from(
+    input: &RegisterInput,
+    begin: impl FnOnce(&Pair<'_>) -> Result<Beginning>,
+) -> Result<Predicted<Registration>> {
     let began = Instant::now();
     let RegisterInput { source, target, options } = input;
     check_options(options)?;
@@ -71,32 +142,11 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
         }
     }
     let (whole_source, whole_target) = rayon::join(|| Whole::new(source), || Whole::new(target));
-    // Working coordinates are counted from the middle of each cloud.
-    let to_working = |transform: &Transform| {
-        let local = transform.about_origins(source.origin, target.origin);
-        let middle = |whole: &Whole| whole.middle.into();
-        Motion::from(&local.about_origins(middle(&whole_source), middle(&whole_target)))
-    };
-    let before = to_working(&Transform::IDENTITY);
+    let pair = Pair { input, source: whole_source, target: whole_target };
+    let before = pair.working_of_files(&Transform::IDENTITY);
     let prepared = began.elapsed();
-    let mut doubts = Vec::new();
-    let mut flat = None;
-    let (start, known, search) = match &options.start {
-        Start::Guess(guess) => (to_working(guess), Known::Guessed, None),
-        Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => {
-            match search::search(&whole_source, &whole_target, options) {
-                Ok(Searched { found, flat: surfaces }) => {
-                    flat = surfaces;
-                    doubts.extend(found.doubt);
-                    (found.motion, Known::Found(found.unit), Some(found.search))
-                }
-                Err(agreeing) => {
-                    doubts.push(Doubt::FewMatches { found: agreeing, wanted: agree::LEAST });
-                    (before, Known::Guessed, None)
-                }
-            }
-        }
-    };
+    let Beginning { motion: start, known, search, doubts, flat } = begin(&pair)?;
+    let (whole_source, whole_target) = (&pair.source, &pair.target);
     let mut refined = match (&flat, known) {
         // The search was not sure of itself: what lies anywhere in space, and what only one cloud has seen, would lead astray.
         (Some([source, target]), Known::Found(unit)) => {
@@ -105,14 +155,14 @@ fn register(input: &RegisterInput) -> Result<Predicted<Registration>> {
             fine::refine(source, target, options, &plans, &start)
         }
         _ => {
-            let plans = fine::plan(&whole_source, &whole_target, options, known);
-            fine::refine(&whole_source, &whole_target, options, &plans, &start)
+            let plans = fine::plan(whole_source, whole_target, options, known);
+            fine::refine(whole_source, whole_target, options, &plans, &start)
         }
     };
     if flat.is_some() {
         // The judgement is of all points.
         let Sheets { voxel, neighbors, .. } = refined.sheets;
-        refined.sheets = fine::sheets_of(&whole_source, &whole_target, voxel, neighbors);
+        refined.sheets = fine::sheets_of(whole_source, whole_target, voxel, neighbors);
     }
     let modeled = began.elapsed();
     let sheets = &refined.sheets;

@@ -12,8 +12,8 @@ mod cells;
 mod classic;
 mod feature;
 mod fine;
-#[allow(dead_code, unused_imports, reason = "used by the architectures that come next")]
 mod geometric;
+mod geotransformer;
 mod judge;
 pub mod learned;
 mod look;
@@ -32,5 +32,7 @@ use percept_core::{Arch, Register};
 pub use classic::check;
 
 /// What this crate can do.
-pub const ARCHS: &[Arch<Register>] =
-    &[Arch { name: "classic", identifiers: &["classic"], load: classic::load }];
+pub const ARCHS: &[Arch<Register>] = &[
+    Arch { name: "classic", identifiers: &["classic"], load: classic::load },
+    Arch { name: "geotransformer", identifiers: &["geotransformer"], load: geotransformer::load },
+];

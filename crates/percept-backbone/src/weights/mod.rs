@@ -1,5 +1,5 @@
-//! Weights by name, from any published layout: `safetensors` (whole or in shards) and CTranslate2's
-//! `model.bin`.
+//! Weights by name, from any published layout: `safetensors` (whole or in shards), CTranslate2's `model.bin`, and what
+//! `torch.save` writes.
 //!
 //! Only the header of a file is read when it is opened; each tensor is read when a layer asks for it,
 //! and what is packed for a matrix product is read a few rows at a time. So a checkpoint is never in
@@ -7,6 +7,7 @@
 
 mod ctranslate2;
 mod entry;
+mod pickle;
 mod safetensors;
 mod stack;
 
@@ -95,6 +96,12 @@ impl Weights {
     pub fn open_ctranslate2(path: &Path, device: &Device) -> Result<Self, WeightsError> {
         let table = ctranslate2::read_table(path)?;
         Ok(Self::new(table, device))
+    }
+
+    /// Opens what `torch.save` wrote (`.pth`, `.pth.tar`): a dictionary of tensors, or one that has it under `key`. Unlike
+    /// the other layouts it is read into memory at once.
+    pub fn open_pickle(path: &Path, key: Option<&str>, device: &Device) -> Result<Self, WeightsError> {
+        Ok(Self::new(pickle::read(path, key)?, device))
     }
 
     fn new(table: HashMap<String, Entry>, device: &Device) -> Self {

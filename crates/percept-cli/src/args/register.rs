@@ -89,9 +89,13 @@ pub(crate) struct RegisterArguments {
     /// Threads of the computation; all processors when absent. They change no byte of the result.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// A model of `percept models list --task register`.
+    /// A model of `percept models list --task register`, or the folder of a GeoTransformer: its `.pth.tar` as published, or
+    /// `config.json` and `model.safetensors`.
     #[arg(short, long)]
     pub(crate) model: Option<String>,
+    /// Also write the prepared points and what the model made of them, as safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) raw: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) fetching: Fetching,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use percept::flow::ExitCode;
 use percept::media::cloud::{CloudFormat, CloudInfo, CloudLimits};
-use percept::media::picture;
+use percept::media::{picture, raw};
 use percept::register::{
     self, Chain, CloudCard, Fine, InputCard, MatrixFormat, PointCloud, RegisterInput, RegisterOptions,
     Registration, ResultRecord, SequenceRecord, Side, Size, Start, Task, Transform,
@@ -68,7 +68,10 @@ impl<'a> Work<'a> {
         if let Some(output) = &arguments.output {
             CloudFormat::of_path(output)?;
         }
-        let outputs = [&arguments.output, &arguments.matrix, &arguments.report, &picture];
+        if arguments.sequence && arguments.raw.is_some() {
+            return Err(Error::argument("--raw is of two clouds, and --sequence takes many"));
+        }
+        let outputs = [&arguments.output, &arguments.matrix, &arguments.report, &picture, &arguments.raw];
         check_outputs(arguments, &outputs.map(Option::as_deref))?;
         let mut runtime = Runtime::default();
         if let Some(threads) = arguments.threads {
@@ -92,14 +95,17 @@ impl<'a> Work<'a> {
         Ok((cloud, info))
     }
 
+    fn input(&self, source: &Read, target: &Read, options: &Arc<RegisterOptions>) -> RegisterInput {
+        RegisterInput { source: source.0.clone(), target: target.0.clone(), options: options.clone() }
+    }
+
     fn predict(
         &self,
         source: &Read,
         target: &Read,
         options: &Arc<RegisterOptions>,
     ) -> Result<Predicted<Registration>> {
-        let input =
-            RegisterInput { source: source.0.clone(), target: target.0.clone(), options: options.clone() };
+        let input = self.input(source, target, options);
         let mut all = self.loaded.model.predict(std::slice::from_ref(&input))?;
         all.pop().ok_or_else(|| Error::argument("the method gave no answer"))
     }
@@ -123,6 +129,9 @@ impl<'a> Work<'a> {
         let mut predicted = self.predict(&source, &target, &self.options)?;
         predicted.timings.decode = decode;
         let found = &predicted.output;
+        if let Some(path) = &self.arguments.raw {
+            raw::write(path, &self.loaded.model.raw(&self.input(&source, &target, &self.options))?)?;
+        }
         if let Some(path) = &self.arguments.output {
             write_cloud(path, &source.0.moved(&found.transform, target.0.origin))?;
         }

@@ -168,3 +168,49 @@ fn json_is_what_its_schema_says() {
         assert_eq!(ran.code == 0, result["result"]["trusted"] == true, "{more:?}");
     }
 }
+
+#[test]
+fn a_geotransformer_in_a_folder_gives_the_start_or_the_answer() {
+    let project = Project::new();
+    let points = scene();
+    // Its random weights know nothing of turns, but a shift by whole cubes of its grid changes nothing for it.
+    let shift = [1.2, -0.6, 0.6];
+    let shifted: Vec<[f64; 3]> =
+        points.iter().map(|point| [0, 1, 2].map(|axis| point[axis] + shift[axis])).collect();
+    project.write("a.ply", ascii(&points).as_bytes());
+    project.write("b.ply", ascii(&shifted).as_bytes());
+    let golden = crate::project::root().join("tests/golden/geotransformer");
+    let model = golden.join("3dmatch").display().to_string();
+    let typed = ["register", "a.ply", "b.ply", "--model", &model, "--no-timings"];
+    let translation = |result: &Value| -> Vec<f64> {
+        let along = result["result"]["transform"]["translation"].as_array().unwrap();
+        along.iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let own = project.run(&[&typed[..], &["--refine", "none", "--raw", "raw.safetensors"]].concat());
+    assert_eq!(own.code, 0, "{}", own.stderr);
+    let own = json(&own);
+    assert_eq!(own["model"]["architecture"], "geotransformer");
+    let off = |found: &[f64]| found.iter().zip(shift).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(off(&translation(&own)) < 0.05, "{own}");
+    assert!(
+        own["result"]["levels"].as_array().unwrap().is_empty() || own["result"]["iterations"] == 0,
+        "{own}"
+    );
+    assert!(std::fs::metadata(project.path("raw.safetensors")).unwrap().len() > 10_000);
+    let refined = json(&project.run(&typed));
+    assert!(off(&translation(&refined)) < 1e-3, "{refined}");
+
+    // What it cannot do says so: a search of another kind, clouds that are small for its lengths, no checkpoint.
+    let refused = |arguments: &[&str], said: &str| {
+        let ran = project.run(arguments);
+        assert!(ran.code != 0 && ran.stderr.contains(said), "{arguments:?}: {}", ran.stderr);
+    };
+    refused(&[&typed[..], &["--method", "ransac"]].concat(), "its own network");
+    let small: Vec<[f64; 3]> = points.iter().map(|point| point.map(|value| value / 1e3)).collect();
+    project.write("small.ply", ascii(&small).as_bytes());
+    refused(&["register", "small.ply", "b.ply", "--model", &model], "superpoint");
+    refused(
+        &["register", "a.ply", "b.ply", "--model", &project.path("nothing").display().to_string()],
+        "nothing",
+    );
+}

@@ -144,11 +144,6 @@ impl GeometricEmbedding {
 }
 
 impl Structure<'_> {
-    /// Points.
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
     /// The embedding of the pair of points `from` and `to`, into `out` of as many channels as there are; `spare` as well.
     fn pair(&self, from: usize, to: usize, out: &mut [f32], spare: &mut [f32]) {
         let pair = from * self.count + to;
@@ -222,7 +217,7 @@ fn cross(left: &[f32; 3], right: &[f32; 3]) -> [f32; 3] {
 }
 
 /// The product of two vectors, in sixteen sums that the processor makes side by side.
-fn long_dot(left: &[f32], right: &[f32]) -> f32 {
+pub(crate) fn long_dot(left: &[f32], right: &[f32]) -> f32 {
     const SIDE_BY_SIDE: usize = 16;
     let mut sums = [0.0_f32; SIDE_BY_SIDE];
     let (lefts, rights) = (left.chunks_exact(SIDE_BY_SIDE), right.chunks_exact(SIDE_BY_SIDE));

@@ -3,12 +3,12 @@
 //! 2202.06688). Names of weights are those of the authors' code, github.com/qinzheng93/GeoTransformer.
 
 mod attention;
-mod embedding;
+pub(crate) mod embedding;
 #[cfg(test)]
 mod golden;
 mod table;
 mod transport;
 
-pub(crate) use attention::{Alternating, GeometricTransformer, Look, TransformerShape};
-pub(crate) use embedding::{EmbeddingShape, GeometricEmbedding, MAX_POINTS, Reduction, Structure};
+pub(crate) use attention::{GeometricTransformer, Look, TransformerShape};
+pub(crate) use embedding::{EmbeddingShape, MAX_POINTS, Reduction, long_dot};
 pub(crate) use transport::Transport;
