@@ -18,8 +18,9 @@ const NEARBY: f64 = 0.7;
 /// Candidates of one kind of matches that are tried on the clouds, and those of them that are refined for the last word.
 const TRIED: usize = 40;
 const REFINED: usize = 8;
-/// Matches that have to agree, and the share of key points that have to meet, for no further attempt.
+/// Matches that have to agree, one in how many of all, and the share of key points that have to meet, for no further attempt.
 const ENOUGH_AGREEING: usize = 12;
+const ENOUGH_ONE_IN: usize = 12;
 const ENOUGH_MET: f64 = 0.35;
 /// Matches of one kind that have to agree for no further attempt, and for no doubt, where these are counted. Where nothing is
 /// right, up to a dozen of some hundreds agree by chance.
@@ -173,6 +174,17 @@ pub(crate) fn support(matches: &[(Matching, Matches)], motion: &Motion) -> usize
     matches.iter().map(|(_, matches)| agree::support(matches, motion)).sum()
 }
 
+/// A doubt where too few matches support an answer.
+pub(crate) fn little_support(matches: &[(Matching, Matches)], support: usize) -> Option<Doubt> {
+    let wanted = of_kinds(matches.len(), LEAST_SUPPORT);
+    (support < wanted).then_some(Doubt::FewMatches { found: support, wanted })
+}
+
+/// A number of matches of one kind, for several: another kind counts for half, as what looks alike to one does to another.
+fn of_kinds(kinds: usize, number: usize) -> usize {
+    number * (kinds + 1) / 2
+}
+
 /// What matches agree on, and what of it brings the clouds together.
 pub(crate) fn settle(
     ground: &Ground<'_>,
@@ -208,17 +220,14 @@ pub(crate) fn settle(
         tried: candidates.len(),
     };
     let rival = tried[1..].iter().find_map(|rival| ground.rivalry(best, rival, worth));
-    // A second kind counts for half: what looks alike to one does so to the other.
-    let of_kinds = |number: usize| number * (matches.len() + 1) / 2;
-    let wanted = of_kinds(LEAST_SUPPORT);
-    let few = worth == Worth::Supported && best.support < wanted;
-    let few = few.then_some(Doubt::FewMatches { found: best.support, wanted });
+    let few = if worth == Worth::Supported { little_support(matches, best.support) } else { None };
     let (agreeing, met) = (best.agreeing, best.met);
-    let supported = worth == Worth::Supported && best.support >= of_kinds(ENOUGH_SUPPORT);
+    let supported = worth == Worth::Supported && best.support >= of_kinds(matches.len(), ENOUGH_SUPPORT);
+    let many = agreeing >= ENOUGH_AGREEING && agreeing * ENOUGH_ONE_IN >= search.matches;
     Attempt {
         found: Some(Found { motion: best.motion, search, unit: ground.unit, doubt: few.or(rival) }),
         agreeing,
         met,
-        convinces: supported || agreeing >= ENOUGH_AGREEING && met >= ENOUGH_MET,
+        convinces: supported || many && met >= ENOUGH_MET,
     }
 }

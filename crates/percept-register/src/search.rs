@@ -77,8 +77,11 @@ pub(crate) fn search(source: &Whole, target: &Whole, options: &RegisterOptions) 
             best = Some((worth, found));
         }
     }
-    let flat = second.map(|second| second.flat);
-    best.map(|(_, found)| Searched { found, flat }).ok_or(most_agreeing)
+    let Some((_, mut found)) = best else { return Err(most_agreeing) };
+    if let (Some(second), None) = (&second, &found.doubt) {
+        found.doubt = look::little_support(&second.matches, second.support(&found.motion));
+    }
+    Ok(Searched { found, flat: second.map(|second| second.flat) })
 }
 
 /// The size of voxels for each cloud; 0 where all points are taken.
@@ -166,10 +169,18 @@ impl Second {
         attempt
     }
 
+    /// How many matches agree with a motion.
+    fn support(&self, motion: &Motion) -> usize {
+        look::support(&self.matches, &self.in_units(motion))
+    }
+
     /// What a motion is worth.
     fn worth(&self, motion: &Motion) -> f64 {
-        let motion = motion.in_units(self.seen[0].unit, self.seen[1].unit);
-        let ground = Self::ground(&self.seen);
-        Worth::Supported.of(ground.met(&motion), look::support(&self.matches, &motion))
+        let met = Self::ground(&self.seen).met(&self.in_units(motion));
+        Worth::Supported.of(met, self.support(motion))
+    }
+
+    fn in_units(&self, motion: &Motion) -> Motion {
+        motion.in_units(self.seen[0].unit, self.seen[1].unit)
     }
 }
