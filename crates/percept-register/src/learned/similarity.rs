@@ -35,7 +35,7 @@ impl Similarity {
         if count == 0 {
             return Self { rows, columns: count };
         }
-        let less = [&source, &target].map(|columns| squares(columns));
+        let less = [&source, &target].map(squares);
         let [from, to] = clouds.map(around);
         // What is transported from around a key point of the source to each super-point of the target, before and behind.
         let width = clouds[1].nodes.len() + 1;
