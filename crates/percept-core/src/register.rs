@@ -51,10 +51,15 @@ pub struct RegisterOptions {
 /// Where the search begins.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Start {
-    /// Anywhere: features are matched and a robust solver finds what most of them agree on.
+    /// Anywhere: features are matched and a robust solver finds what most of them agree on; where that does not convince, a
+    /// network matches too, and what brings the clouds together best is the answer.
     #[default]
     Anywhere,
-    /// The same with random samples instead (RANSAC).
+    /// The same with features only.
+    Features,
+    /// The same with the network only.
+    Learned,
+    /// With features, and random samples for a solver (RANSAC).
     Sampled,
     /// A guess, in the coordinates of the files.
     Guess(Transform),
@@ -234,9 +239,22 @@ pub struct Fit {
     pub overlap_distance: f64,
 }
 
+/// What takes key points of two clouds for the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Matching {
+    /// Histograms of the surface around each (FPFH: Rusu et al. 2009).
+    #[default]
+    Fpfh,
+    /// The network that comes with percept.
+    Learned,
+}
+
 /// What the search without a guess saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Search {
+    /// What gave the matches of the motion that was chosen.
+    pub matching: Matching,
     /// Size of its voxels.
     pub voxel: f64,
     /// Key points of the source.

@@ -1,6 +1,6 @@
 //! Registers two clouds several times from arrays in memory and prints the times: what `benches/peers/register.py` runs.
 //!
-//! `pair SOURCE TARGET gicp|global|ransac RUNS [VOXEL MAX_DISTANCE NEIGHBORS]`
+//! `pair SOURCE TARGET gicp|global|features|learned|ransac RUNS [VOXEL MAX_DISTANCE NEIGHBORS]`
 #![expect(clippy::print_stdout, reason = "printing is its work")]
 
 use std::sync::Arc;
@@ -13,13 +13,15 @@ use percept_media::cloud::{self, CloudLimits, CloudSource};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [source, target, method, runs, numbers @ ..] = arguments.as_slice() else {
-        return Err("pair SOURCE TARGET gicp|global|ransac RUNS [VOXEL MAX_DISTANCE]".into());
+        return Err("pair SOURCE TARGET gicp|global|features|learned|ransac RUNS [VOXEL MAX_DISTANCE]".into());
     };
     let numbers: Vec<f64> = numbers.iter().map(|number| number.parse()).collect::<Result<_, _>>()?;
     let read = |path: &str| cloud::read(CloudSource::Path(path.into()), CloudLimits::default());
     let (source, target) = (Arc::new(read(source)?.0), Arc::new(read(target)?.0));
     let start = match method.as_str() {
         "global" => Start::Anywhere,
+        "features" => Start::Features,
+        "learned" => Start::Learned,
         "ransac" => Start::Sampled,
         _ => Start::Guess(Transform::IDENTITY),
     };

@@ -211,6 +211,11 @@ pub(crate) fn consensus(matches: &Matches, group: &[usize]) -> Option<Candidate>
     (agreeing >= LEAST).then_some(Candidate { motion, agreeing })
 }
 
+/// How many matches a motion agrees with.
+pub(crate) fn support(matches: &Matches, motion: &Motion) -> usize {
+    count(&agreeing(matches, motion))
+}
+
 fn count(agreeing: &[bool]) -> usize {
     agreeing.iter().filter(|agrees| **agrees).count()
 }

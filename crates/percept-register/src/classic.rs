@@ -10,10 +10,10 @@ use percept_core::{
 };
 
 use crate::agree;
-use crate::fine::{self, Known};
+use crate::fine::{self, Known, Sheets};
 use crate::judge::{self, Judged};
 use crate::motion::Motion;
-use crate::search;
+use crate::search::{self, Searched};
 use crate::sheet::Whole;
 
 /// The methods without weights.
@@ -59,6 +59,8 @@ pub(crate) struct Beginning {
     pub(crate) known: Known,
     pub(crate) search: Option<Search>,
     pub(crate) doubts: Vec<Doubt>,
+    /// What of the clouds lies on surfaces, where the search had to ask.
+    pub(crate) flat: Option<[Whole; 2]>,
 }
 
 /// Two clouds about their middles.
@@ -89,18 +91,21 @@ fn begin(pair: &Pair<'_>) -> Beginning {
     let options = &pair.input.options;
     match &options.start {
         Start::Guess(guess) => guessed(pair, guess),
-        Start::Anywhere | Start::Sampled => match search::search(&pair.source, &pair.target, options) {
-            Ok(found) => Beginning {
-                motion: found.motion,
-                known: Known::Found(found.unit),
-                search: Some(found.search),
-                doubts: found.doubt.into_iter().collect(),
-            },
-            Err(agreeing) => Beginning {
-                doubts: vec![Doubt::FewMatches { found: agreeing, wanted: agree::LEAST }],
-                ..guessed(pair, &Transform::IDENTITY)
-            },
-        },
+        Start::Anywhere | Start::Features | Start::Learned | Start::Sampled => {
+            match search::search(&pair.source, &pair.target, options) {
+                Ok(Searched { found, flat }) => Beginning {
+                    motion: found.motion,
+                    known: Known::Found(found.unit),
+                    search: Some(found.search),
+                    doubts: found.doubt.into_iter().collect(),
+                    flat,
+                },
+                Err(agreeing) => Beginning {
+                    doubts: vec![Doubt::FewMatches { found: agreeing, wanted: agree::LEAST }],
+                    ..guessed(pair, &Transform::IDENTITY)
+                },
+            }
+        }
     }
 }
 
@@ -111,6 +116,7 @@ pub(crate) fn guessed(pair: &Pair<'_>, guess: &Transform) -> Beginning {
         known: Known::Guessed,
         search: None,
         doubts: Vec::new(),
+        flat: None,
     }
 }
 
@@ -139,10 +145,25 @@ pub(crate) fn register_from(
     let pair = Pair { input, source: whole_source, target: whole_target };
     let before = pair.working_of_files(&Transform::IDENTITY);
     let prepared = began.elapsed();
-    let Beginning { motion: start, known, search, doubts } = begin(&pair)?;
+    let Beginning { motion: start, known, search, doubts, flat } = begin(&pair)?;
     let (whole_source, whole_target) = (&pair.source, &pair.target);
-    let plans = fine::plan(whole_source, whole_target, options, known);
-    let refined = fine::refine(whole_source, whole_target, options, &plans, &start);
+    let mut refined = match (&flat, known) {
+        // The search was not sure of itself: what lies anywhere in space, and what only one cloud has seen, would lead astray.
+        (Some([source, target]), Known::Found(unit)) => {
+            let mut plans = fine::plan(source, target, options, known);
+            fine::narrow(&mut plans, unit, options);
+            fine::refine(source, target, options, &plans, &start)
+        }
+        _ => {
+            let plans = fine::plan(whole_source, whole_target, options, known);
+            fine::refine(whole_source, whole_target, options, &plans, &start)
+        }
+    };
+    if flat.is_some() {
+        // The judgement is of all points.
+        let Sheets { voxel, neighbors, .. } = refined.sheets;
+        refined.sheets = fine::sheets_of(whole_source, whole_target, voxel, neighbors);
+    }
     let modeled = began.elapsed();
     let sheets = &refined.sheets;
     let usual = if sheets.voxel > 0.0 { sheets.voxel } else { 2.0 * sheets.spacing };

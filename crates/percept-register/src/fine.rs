@@ -173,7 +173,16 @@ pub(crate) fn refine(
     Refined { motion, levels, sheets }
 }
 
-fn sheets_of(source: &Whole, target: &Whole, voxel: f64, neighbors: usize) -> Sheets {
+/// The same plans where the motion is known to `unit`, and where clouds may overlap in a small part: pairs farther apart
+/// than that are of places that only one of them has seen, and pull it away. What was asked for stays.
+pub(crate) fn narrow(plans: &mut [Plan], unit: f64, options: &RegisterOptions) {
+    for plan in plans.iter_mut().filter(|_| options.max_distance.is_none()) {
+        plan.max_distance = plan.max_distance.min(unit);
+        plan.rest = plan.rest.min(unit * COARSE_REST);
+    }
+}
+
+pub(crate) fn sheets_of(source: &Whole, target: &Whole, voxel: f64, neighbors: usize) -> Sheets {
     let (source, target) = join(
         || Sheet::new(source.thinned(voxel), neighbors),
         || Sheet::new(target.thinned(voxel), neighbors),

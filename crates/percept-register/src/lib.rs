@@ -15,6 +15,8 @@ mod fine;
 mod geometric;
 mod geotransformer;
 mod judge;
+pub mod learned;
+mod look;
 mod matching;
 mod motion;
 mod pairing;

@@ -60,8 +60,8 @@ pub(crate) fn mutual(source: &[Feature], target: &[Feature]) -> Vec<(usize, usiz
     matches.filter(|(at, nearest)| back[*nearest].1 as usize == *at).collect()
 }
 
-/// A column a feature. About the middle of their range: products of large numbers would drown small differences.
-fn centered(features: &[Feature]) -> DMatrix<f32> {
+/// A column a feature, about the middle of their range: products of large numbers would drown small differences.
+pub(crate) fn centered(features: &[Feature]) -> DMatrix<f32> {
     let middle = 200.0 / (LENGTH / 3) as f32;
     DMatrix::from_fn(LENGTH, features.len(), |row, column| features[column][row] - middle)
 }

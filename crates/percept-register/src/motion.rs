@@ -31,6 +31,16 @@ impl Motion {
         Self { rotation, translation: -(scale * (rotation * self.translation)), scale }
     }
 
+    /// The same motion where lengths of the source are counted in one unit and those of the target in another.
+    pub(crate) fn in_units(&self, source: f64, target: f64) -> Self {
+        Self { translation: self.translation / target, scale: self.scale * source / target, ..*self }
+    }
+
+    /// The other way round.
+    pub(crate) fn out_of_units(&self, source: f64, target: f64) -> Self {
+        Self { translation: self.translation * target, scale: self.scale * target / source, ..*self }
+    }
+
     /// By what angle two motions differ [rad].
     pub(crate) fn angle_to(&self, other: &Self) -> f64 {
         Rotation3::from_matrix_unchecked(other.rotation * self.rotation.transpose()).angle()

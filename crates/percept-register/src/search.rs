@@ -1,18 +1,16 @@
 //! The motion between two clouds without a guess: key points, features, matches, what they agree on, a look at the clouds.
 
-use percept_core::register::{Doubt, Fine, Kernel, Locked, RegisterOptions, Search, Start};
+use percept_core::register::{Doubt, Matching, RegisterOptions, Start};
 use rayon::join;
-use rayon::prelude::*;
 
-use crate::agree::{self, Candidate, Matches};
+use crate::agree::Matches;
 use crate::feature::{self, Feature, Sides};
 use crate::fine;
-use crate::judge::met;
+use crate::learned::{self, Seen};
+use crate::look::{self, Attempt, Found, Ground, Worth};
 use crate::matching;
 use crate::motion::{Motion, Scaled};
-use crate::pairing::{Measure, Onto};
 use crate::sheet::{Sheet, Whole};
-use crate::solve::Problem;
 use crate::voxel;
 
 /// Key points of the first attempt, and of those after it where it was not convincing.
@@ -22,30 +20,6 @@ const NEIGHBORS: usize = 20;
 /// How far a feature looks, in voxels, and at how many neighbours at most.
 const FEATURE_RADIUS: f64 = 5.0;
 const FEATURE_NEIGHBORS: usize = 100;
-/// How far a right match may be off, in voxels.
-const NOISE: f64 = 1.2;
-/// What is nearby, in voxels.
-const NEARBY: f64 = 0.7;
-/// Candidates that are tried on the clouds, and those of them that are refined for the last word.
-const TRIED: usize = 40;
-const REFINED: usize = 8;
-/// Matches that have to agree, and the share of key points that have to meet, for no further attempt.
-const ENOUGH_AGREEING: usize = 12;
-const ENOUGH_MET: f64 = 0.35;
-/// Samples of the method that draws them.
-const TRIALS: usize = 100_000;
-/// A rival that meets this share of what the best does makes the answer doubtful.
-const RIVAL: f64 = 0.95;
-
-/// What the search found.
-pub(crate) struct Found {
-    pub(crate) motion: Motion,
-    pub(crate) search: Search,
-    /// Its unit of length: the size of its voxels, or the usual distance of points.
-    pub(crate) unit: f64,
-    pub(crate) doubt: Option<Doubt>,
-}
-
 /// One cloud of an attempt.
 struct Side {
     sheet: Sheet,
@@ -60,38 +34,54 @@ impl Side {
     }
 }
 
-/// A candidate after a look at the clouds.
-struct Tried {
-    motion: Motion,
-    agreeing: usize,
-    met: f64,
+/// What a search came to.
+pub(crate) struct Searched {
+    pub(crate) found: Found,
+    /// What of the clouds lies on surfaces, where it was asked.
+    pub(crate) flat: Option<[Whole; 2]>,
 }
 
 /// Searches; none where no attempt found matches that agree. `Err` has the most that agreed.
-pub(crate) fn search(source: &Whole, target: &Whole, options: &RegisterOptions) -> Result<Found, usize> {
-    let mut best: Option<Found> = None;
-    let mut best_met = 0.0;
-    let mut most_agreeing = 0;
+pub(crate) fn search(source: &Whole, target: &Whole, options: &RegisterOptions) -> Result<Searched, usize> {
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut second = None;
     let mut last = None;
-    for wanted in WANTED {
+    for (turn, wanted) in WANTED.into_iter().enumerate() {
+        let (only, also) = (options.start == Start::Learned, options.start != Start::Sampled);
+        if only || turn == 1 && also {
+            // Where the first look does not convince, one at surfaces is taken before a finer one.
+            let second = second.insert(Second::new(source, target, options));
+            attempts.push(second.attempt(options));
+            if only || attempts.last().is_some_and(|attempt| attempt.convinces) {
+                break;
+            }
+        }
         let sizes = sizes(source, target, wanted, options);
         // Small clouds have no more points to offer.
         if last == Some(sizes) {
             break;
         }
         last = Some(sizes);
-        let (found, agreeing, met) = attempt(source, target, sizes, options);
-        most_agreeing = most_agreeing.max(agreeing);
-        if let Some(found) = found {
-            if met > best_met || best.is_none() {
-                (best, best_met) = (Some(found), met);
-            }
-            if agreeing >= ENOUGH_AGREEING && met >= ENOUGH_MET {
-                break;
-            }
+        attempts.push(attempt(source, target, sizes, options));
+        if attempts.last().is_some_and(|attempt| attempt.convinces) {
+            break;
         }
     }
-    best.ok_or(most_agreeing)
+    let most_agreeing = attempts.iter().map(|attempt| attempt.agreeing).max().unwrap_or(0);
+    let mut best: Option<(f64, Found)> = None;
+    for mut attempt in attempts {
+        let Some(found) = attempt.found.take() else { continue };
+        // Attempts with voxels of different sizes are measured by one measure where there is one.
+        let worth = second.as_ref().map_or(attempt.met, |second: &Second| second.worth(&found.motion));
+        if best.as_ref().is_none_or(|(most, _)| worth > *most) {
+            best = Some((worth, found));
+        }
+    }
+    let Some((_, mut found)) = best else { return Err(most_agreeing) };
+    if let (Some(second), None) = (&second, &found.doubt) {
+        found.doubt = look::little_support(&second.matches, second.support(&found.motion));
+    }
+    Ok(Searched { found, flat: second.map(|second| second.flat) })
 }
 
 /// The size of voxels for each cloud; 0 where all points are taken.
@@ -112,12 +102,7 @@ fn sizes(source: &Whole, target: &Whole, wanted: usize, options: &RegisterOption
     }
 }
 
-fn attempt(
-    source: &Whole,
-    target: &Whole,
-    sizes: [f64; 2],
-    options: &RegisterOptions,
-) -> (Option<Found>, usize, f64) {
+fn attempt(source: &Whole, target: &Whole, sizes: [f64; 2], options: &RegisterOptions) -> Attempt {
     let neighbors = options.neighbors.unwrap_or(NEIGHBORS).max(3);
     let sheet = |whole: &Whole, size: f64| Sheet::new(whole.thinned(size), neighbors);
     let (wholes, sheets) = ((source, target), join(|| sheet(source, sizes[0]), || sheet(target, sizes[1])));
@@ -137,84 +122,65 @@ fn attempt(
     };
     let (source, target) = join(|| Side::new(source, own, sides), || Side::new(target, unit, sides));
     let pairs = matching::mutual(&source.features, &target.features);
-    let matches = Matches {
-        source: pairs.iter().map(|(at, _)| source.sheet.points[*at]).collect(),
-        target: pairs.iter().map(|(_, at)| target.sheet.points[*at]).collect(),
-        noise: NOISE * unit,
-        scaled: fine::scaled(options),
-    };
-    let candidates = match options.start {
-        Start::Sampled => agree::sampled(&matches, TRIALS),
-        _ => agree::candidates(&matches),
-    };
-    let agreeing = candidates.first().map_or(0, |candidate| candidate.agreeing);
-    let tried = try_on(&candidates, &source.sheet, &target.sheet, unit, options);
-    let search = Search {
-        voxel: sizes[1],
-        source_points: source.sheet.len(),
-        target_points: target.sheet.len(),
-        matches: pairs.len(),
-        agreeing: tried.first().map_or(agreeing, |best| best.agreeing),
-        tried: candidates.len().min(TRIED),
-    };
-    let Some(best) = tried.first() else { return (None, agreeing, 0.0) };
-    let doubt = tried[1..].iter().find_map(|rival| rivalry(best, rival, &source.sheet, unit));
-    let found = Found { motion: best.motion, search, unit, doubt };
-    (Some(found), search.agreeing, best.met)
+    let ground = Ground { source: &source.sheet, target: &target.sheet, unit, voxel: sizes[1] };
+    look::settle(&ground, &[ground.matches(Matching::Fpfh, &pairs, options)], Worth::Met, options)
 }
 
-/// The best candidates by how much of the source they bring onto the target; the first ones refined a little.
-fn try_on(
-    candidates: &[Candidate],
-    source: &Sheet,
-    target: &Sheet,
-    unit: f64,
-    options: &RegisterOptions,
-) -> Vec<Tried> {
-    let tried = |candidate: &Candidate| Tried {
-        motion: candidate.motion,
-        agreeing: candidate.agreeing,
-        met: both(source, target, &candidate.motion, unit),
-    };
-    let mut all: Vec<Tried> = candidates.par_iter().take(TRIED).map(tried).collect();
-    let order = |left: &Tried, right: &Tried| right.met.total_cmp(&left.met);
-    all.sort_by(order);
-    all.truncate(REFINED);
-    let problem = Problem {
-        source,
-        onto: Onto::Points(target),
-        measure: Measure { fine: Fine::Plane, kernel: Kernel::None },
-        max_distance: 3.0 * unit,
-        trim: None,
-        scaled: fine::scaled(options),
-        locked: Locked::default(),
-        max_iterations: 8,
-        rest: 0.01 * unit,
-    };
-    all.par_iter_mut().for_each(|tried| {
-        let motion = problem.solve(&tried.motion).motion;
-        let better = both(source, target, &motion, unit);
-        if better >= tried.met {
-            (tried.motion, tried.met) = (motion, better);
+/// A look at what lies on surfaces, with the network's matches and with those of features at the same key points.
+struct Second {
+    flat: [Whole; 2],
+    seen: [Seen; 2],
+    matches: Vec<(Matching, Matches)>,
+}
+
+impl Second {
+    fn new(source: &Whole, target: &Whole, options: &RegisterOptions) -> Self {
+        let (source, target) = join(|| learned::flat(source), || learned::flat(target));
+        let seen = learned::seen([&source, &target], fine::scaled(options));
+        let ground = Self::ground(&seen);
+        let mut matches = Vec::new();
+        if options.start != Start::Features
+            && let Some(pairs) = learned::matches(&seen[0], &seen[1])
+        {
+            matches.push(ground.matches(Matching::Learned, &pairs, options));
         }
-    });
-    all.sort_by(order);
-    all
-}
+        if options.start != Start::Learned {
+            let pairs = learned::matches_of_features(&seen[0], &seen[1]);
+            matches.push(ground.matches(Matching::Fpfh, &pairs, options));
+        }
+        Self { flat: [source, target], seen, matches }
+    }
 
-/// How much of the source has target nearby, and of the target source: what stands in one of them only tells a room from the
-/// same room turned round.
-fn both(source: &Sheet, target: &Sheet, motion: &Motion, unit: f64) -> f64 {
-    let there = met(source, target, motion, NEARBY * unit);
-    (there + met(target, source, &motion.inverse(), NEARBY * unit / motion.scale)) / 2.0
-}
+    /// Lengths are counted in the clouds' units.
+    fn ground([source, target]: &[Seen; 2]) -> Ground<'_> {
+        Ground { source: &source.sheet, target: &target.sheet, unit: 1.0, voxel: target.unit }
+    }
 
-/// Another motion that is as good, if it is another.
-fn rivalry(best: &Tried, rival: &Tried, source: &Sheet, unit: f64) -> Option<Doubt> {
-    let middle = source.mean();
-    let degrees = best.motion.angle_to(&rival.motion).to_degrees();
-    let distance = (best.motion.apply(&middle) - rival.motion.apply(&middle)).norm();
-    let ratio = rival.met / best.met.max(f64::MIN_POSITIVE);
-    let other = degrees > 10.0 || distance > 5.0 * unit;
-    (other && ratio >= RIVAL).then_some(Doubt::Ambiguous { ratio, degrees, distance })
+    fn attempt(&self, options: &RegisterOptions) -> Attempt {
+        let mut attempt = look::settle(&Self::ground(&self.seen), &self.matches, Worth::Supported, options);
+        let [own, unit] = [self.seen[0].unit, self.seen[1].unit];
+        if let Some(found) = &mut attempt.found {
+            found.motion = found.motion.out_of_units(own, unit);
+            found.unit = unit;
+            if let Some(Doubt::Ambiguous { distance, .. }) = &mut found.doubt {
+                *distance *= unit;
+            }
+        }
+        attempt
+    }
+
+    /// How many matches agree with a motion.
+    fn support(&self, motion: &Motion) -> usize {
+        look::support(&self.matches, &self.in_units(motion))
+    }
+
+    /// What a motion is worth.
+    fn worth(&self, motion: &Motion) -> f64 {
+        let met = Self::ground(&self.seen).met(&self.in_units(motion));
+        Worth::Supported.of(met, self.support(motion))
+    }
+
+    fn in_units(&self, motion: &Motion) -> Motion {
+        motion.in_units(self.seen[0].unit, self.seen[1].unit)
+    }
 }

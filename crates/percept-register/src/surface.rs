@@ -20,6 +20,25 @@ fn normal(point: Vector3<f64>, around: impl Iterator<Item = Vector3<f64>>, count
     if count < LEAST_NEIGHBORS {
         return Vector3::zeros();
     }
+    smallest_direction(&covariance(point, around, count))
+}
+
+/// The share that the smallest eigenvalue of the neighbours' covariance has of all three: 0 on a plane, a third where
+/// neighbours lie anywhere (Pauly et al. 2002). A third too where there are too few.
+pub(crate) fn variations(points: &[Vector3<f64>], tree: &Tree, k: usize) -> Vec<f64> {
+    tree.neighbors_of_all(k, |index, neighbors| {
+        if neighbors.len() < LEAST_NEIGHBORS {
+            return 1.0 / 3.0;
+        }
+        let around = neighbors.iter().map(|neighbor| points[neighbor.index as usize]);
+        let covariance = covariance(points[index], around, neighbors.len());
+        let trace = covariance.trace();
+        if trace > 0.0 { (covariance.symmetric_eigenvalues().min() / trace).max(0.0) } else { 0.0 }
+    })
+}
+
+/// The covariance of `count` points, times their number.
+fn covariance(point: Vector3<f64>, around: impl Iterator<Item = Vector3<f64>>, count: usize) -> Matrix3<f64> {
     // About the point itself: about zero, products of large numbers would cancel.
     let mut sum = Vector3::zeros();
     let mut squares = [0.0; 6];
@@ -34,7 +53,7 @@ fn normal(point: Vector3<f64>, around: impl Iterator<Item = Vector3<f64>>, count
     }
     let mean = sum / count as f64;
     let [xx, xy, xz, yy, yz, zz] = squares;
-    let covariance = Matrix3::new(
+    Matrix3::new(
         xx - mean.x * sum.x,
         xy - mean.x * sum.y,
         xz - mean.x * sum.z,
@@ -44,8 +63,7 @@ fn normal(point: Vector3<f64>, around: impl Iterator<Item = Vector3<f64>>, count
         xz - mean.x * sum.z,
         yz - mean.y * sum.z,
         zz - mean.z * sum.z,
-    );
-    smallest_direction(&covariance)
+    )
 }
 
 /// The eigenvector of the smallest eigenvalue of a symmetric matrix, of length 1; zero where the two smallest are as good

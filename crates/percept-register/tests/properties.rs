@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percept_core::register::{
-    Doubt, Fine, Kernel, Locked, Motion, PointCloud, RegisterInput, RegisterOptions, Registration, Size,
-    Start, Transform,
+    Doubt, Fine, Kernel, Locked, Matching, Motion, PointCloud, RegisterInput, RegisterOptions, Registration,
+    Size, Start, Transform,
 };
 use percept_core::{LocalModel, Result, Runtime};
 use proptest::prelude::*;
@@ -25,6 +25,10 @@ fn register(source: &PointCloud, target: &PointCloud, options: RegisterOptions) 
 
 fn anywhere() -> RegisterOptions {
     RegisterOptions::default()
+}
+
+fn learned() -> RegisterOptions {
+    RegisterOptions { start: Start::Learned, ..RegisterOptions::default() }
 }
 
 fn from_identity() -> RegisterOptions {
@@ -111,13 +115,28 @@ proptest! {
 }
 
 #[test]
+fn the_network_alone_finds_the_motion_and_no_order_of_points_changes_a_bit() {
+    let truth = turn([0.3, -0.5, 1.0], 130.0, [5.0, -3.0, 2.0]);
+    let (points, target) = (sheet(7000, 0), moved(&sheet(6500, 700_000), &truth));
+    let mut shuffled = points.clone();
+    shuffled.sort_by(|left, right| left[1].total_cmp(&right[1]));
+    let target = PointCloud::new(target);
+    let one = register(&PointCloud::new(points), &target, learned()).unwrap();
+    assert_is(&one.in_files(), &truth, 0.02);
+    assert!(one.trusted(), "{:?}", one.doubts);
+    assert_eq!(one.search.unwrap().matching, Matching::Learned);
+    assert_eq!(one, register(&PointCloud::new(shuffled), &target, learned()).unwrap());
+}
+
+#[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let (source, target) = (PointCloud::new(sheet(9000, 0)), PointCloud::new(sheet(8000, 500_000)));
     let with = |threads: usize, options: RegisterOptions| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| register(&source, &target, options).unwrap())
     };
-    for options in [anywhere(), from_identity(), RegisterOptions { trim: Some(0.7), ..from_identity() }] {
+    let trimmed = RegisterOptions { trim: Some(0.7), ..from_identity() };
+    for options in [anywhere(), learned(), from_identity(), trimmed] {
         let one = with(1, options.clone());
         for threads in [2, 3, 8] {
             assert_eq!(one, with(threads, options.clone()), "{threads} threads");

@@ -84,6 +84,14 @@ impl Weights {
         Ok(Self::new(table, device))
     }
 
+    /// The tensors of a safetensors file that is in memory, such as one that is part of the program; `name` is for what is
+    /// wrong with it.
+    pub fn of_safetensors(bytes: &[u8], name: &str, device: &Device) -> Result<Self, WeightsError> {
+        let mut table = HashMap::new();
+        safetensors::read_memory(bytes, name, &mut table)?;
+        Ok(Self::new(table, device))
+    }
+
     /// Opens a CTranslate2 `model.bin`; the names are its own until [`Weights::renamed`].
     pub fn open_ctranslate2(path: &Path, device: &Device) -> Result<Self, WeightsError> {
         let table = ctranslate2::read_table(path)?;

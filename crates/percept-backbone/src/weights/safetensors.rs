@@ -51,6 +51,23 @@ pub(super) fn paths(local: &LocalModel) -> percept_core::Result<Vec<PathBuf>> {
 pub(super) fn read_header(path: &Path, table: &mut HashMap<String, Entry>) -> Result<(), WeightsError> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
+    let metadata = header(&mut file, length, path)?;
+    enter(metadata, Arc::new(Bytes::File(file)), length, path, table)
+}
+
+/// Adds the tensors of a file in memory to the table.
+pub(super) fn read_memory(
+    bytes: &[u8],
+    name: &str,
+    table: &mut HashMap<String, Entry>,
+) -> Result<(), WeightsError> {
+    let (length, name) = (bytes.len() as u64, Path::new(name));
+    let metadata = header(&mut &*bytes, length, name)?;
+    enter(metadata, Arc::new(Bytes::Memory(bytes.to_vec())), length, name, table)
+}
+
+/// The header, and where it ends.
+fn header(file: &mut impl Read, length: u64, path: &Path) -> Result<(Metadata, u64), WeightsError> {
     let mut prefix = [0_u8; 8];
     file.read_exact(&mut prefix).map_err(|_| damaged(path, "it is empty or cut off"))?;
     let header = u64::from_le_bytes(prefix);
@@ -59,9 +76,17 @@ pub(super) fn read_header(path: &Path, table: &mut HashMap<String, Entry>) -> Re
     }
     let mut bytes = vec![0; header as usize];
     file.read_exact(&mut bytes)?;
-    let metadata: Metadata =
-        serde_json::from_slice(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
-    let file = Arc::new(Bytes::File(file));
+    let metadata = serde_json::from_slice(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    Ok((metadata, 8 + header))
+}
+
+fn enter(
+    (metadata, begin): (Metadata, u64),
+    file: Arc<Bytes>,
+    length: u64,
+    path: &Path,
+    table: &mut HashMap<String, Entry>,
+) -> Result<(), WeightsError> {
     for (name, info) in metadata.tensors() {
         let stored = match info.dtype {
             Dtype::F32 => Stored::F32,
@@ -70,10 +95,10 @@ pub(super) fn read_header(path: &Path, table: &mut HashMap<String, Entry>) -> Re
             _ => Stored::Other,
         };
         let (start, end) = info.data_offsets;
-        if 8 + header + end as u64 > length {
+        if begin + end as u64 > length {
             return Err(damaged(path, &format!("tensor `{name}` lies beyond its end: the file is cut off")));
         }
-        let offset = 8 + header + start as u64;
+        let offset = begin + start as u64;
         let entry = Entry { file: file.clone(), stored, shape: info.shape.clone(), offset, scale: None };
         table.insert(name, entry);
     }

@@ -42,8 +42,8 @@ pub(crate) struct RegisterArguments {
     /// Begin here instead of searching: a file with four lines of four numbers, or JSON, source to target.
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
-    /// auto: search, then gicp; with --init, gicp. fpfh, ransac: how to search. The others refine from --init, or from
-    /// where the files are.
+    /// auto: search by features, and by the learned matcher where these do not convince, then gicp; with --init, gicp.
+    /// fpfh, learned, ransac: how to search. The others refine from --init, or from where the files are.
     #[arg(long, value_enum, default_value_t = MethodChoice::Auto)]
     pub(crate) method: MethodChoice,
     /// What a search is refined by. [default: gicp]
@@ -112,6 +112,7 @@ pub(crate) enum RegisterFormat {
 pub(crate) enum MethodChoice {
     Auto,
     Fpfh,
+    Learned,
     Ransac,
     Gicp,
     Vgicp,

@@ -217,15 +217,16 @@ fn options(arguments: &RegisterArguments) -> Result<RegisterOptions> {
         // A search knows no locks.
         (MethodChoice::Auto, None) if locked.any() => (from_guess, Fine::Gicp),
         (MethodChoice::Auto, None) => (Start::Anywhere, Fine::Gicp),
-        (MethodChoice::Fpfh | MethodChoice::Ransac, Some(_)) => {
+        (MethodChoice::Fpfh | MethodChoice::Learned | MethodChoice::Ransac, Some(_)) => {
             return Err(Error::argument(
                 "a search takes no --init; name what refines it, such as `--method gicp`",
             ));
         }
-        (MethodChoice::Fpfh | MethodChoice::Ransac, None) if locked.any() => {
+        (MethodChoice::Fpfh | MethodChoice::Learned | MethodChoice::Ransac, None) if locked.any() => {
             return Err(Error::argument("a search cannot keep what is locked; name a start with --init"));
         }
-        (MethodChoice::Fpfh, None) => (Start::Anywhere, Fine::Gicp),
+        (MethodChoice::Fpfh, None) => (Start::Features, Fine::Gicp),
+        (MethodChoice::Learned, None) => (Start::Learned, Fine::Gicp),
         (MethodChoice::Ransac, None) => (Start::Sampled, Fine::Gicp),
         (MethodChoice::Gicp, _) => (from_guess, Fine::Gicp),
         (MethodChoice::Vgicp, _) => (from_guess, Fine::Vgicp),

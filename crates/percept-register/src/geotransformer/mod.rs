@@ -17,7 +17,9 @@ mod superpoints;
 use nalgebra::Vector3;
 use percept_backbone::checkpoint::{configuration, device_and_precision};
 use percept_backbone::{Weights, WeightsError, on_compute_threads};
-use percept_core::register::{Doubt, PointCloud, RegisterInput, Registration, Search, Start, Transform};
+use percept_core::register::{
+    Doubt, Matching, PointCloud, RegisterInput, Registration, Search, Start, Transform,
+};
 use percept_core::{Error, LocalModel, Model, Precision, Predicted, RawTensor, Register, Result, Runtime};
 use serde_json::Value;
 
@@ -129,6 +131,7 @@ impl GeoTransformer {
         let [target_points, source_points] = answer.stages[answer.fine].clouds().map(<[_]>::len);
         let agreeing = answer.found.map_or(0, |found| found.agreeing);
         let search = Search {
+            matching: Matching::Learned,
             voxel: backbone.init_voxel_size / unit,
             source_points,
             target_points,
@@ -144,6 +147,7 @@ impl GeoTransformer {
                 // What agrees lies within the radius; the mean of many lies nearer.
                 known: Known::Found(fine_matching.acceptance_radius / unit / 2.0),
                 search: Some(search),
+                flat: None,
                 doubts: few.into_iter().collect(),
             },
             None => Beginning {

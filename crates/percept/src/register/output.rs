@@ -1,6 +1,8 @@
 //! A registration as JSON. Every number says what it is a number of: nothing is called "fitness".
 
-use percept_core::register::{Doubt, Fit, FreeDirection, Level, Motion, Registration, Search, Transform};
+use percept_core::register::{
+    Doubt, Fit, FreeDirection, Level, Matching, Motion, Registration, Search, Transform,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -97,6 +99,7 @@ impl FitRecord {
 
 #[derive(Serialize)]
 struct SearchRecord {
+    matching: Matching,
     voxel: f64,
     source_points: usize,
     target_points: usize,
@@ -107,8 +110,8 @@ struct SearchRecord {
 
 impl SearchRecord {
     fn new(search: &Search) -> Self {
-        let Search { voxel, source_points, target_points, matches, agreeing, tried } = *search;
-        Self { voxel, source_points, target_points, matches, agreeing, tried }
+        let Search { matching, voxel, source_points, target_points, matches, agreeing, tried } = *search;
+        Self { matching, voxel, source_points, target_points, matches, agreeing, tried }
     }
 }
 
