@@ -132,6 +132,6 @@ fn one(path: &Path) -> Result<(String, Answer)> {
 
 /// A picture's name without folders and extension.
 pub(crate) fn stem(name: &str) -> String {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let name = files::bare(name);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
 }

@@ -12,6 +12,11 @@ pub(crate) struct Pair {
     pub(crate) result: PathBuf,
 }
 
+/// A name that a file gives for a picture, without folders, whichever system wrote it.
+pub(crate) fn bare(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
+}
+
 /// The text of a file.
 pub(crate) fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| Error::input(path, error))

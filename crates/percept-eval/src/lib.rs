@@ -14,6 +14,7 @@ mod limits;
 pub mod masks;
 mod metric;
 pub mod panoptic;
+mod pixels;
 pub mod register;
 mod tasks;
 pub mod text;

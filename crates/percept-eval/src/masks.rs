@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::Metric;
 use crate::metric::{as_object, mean};
+use crate::pixels;
 
 pub use picture::IndexPicture;
 
@@ -84,18 +85,7 @@ impl Confusion {
             )));
         }
         self.pictures += 1;
-        let mut pairs = truth.values.iter().copied().zip(result.values.iter().copied());
-        let Some(mut last) = pairs.next() else { return Ok(()) };
-        let mut run = 1;
-        // Neighbours are mostly alike: a look-up a run, not a pixel.
-        for pair in pairs {
-            if pair != last {
-                *self.counts.entry(last).or_default() += run;
-                (last, run) = (pair, 0);
-            }
-            run += 1;
-        }
-        *self.counts.entry(last).or_default() += run;
+        pixels::runs(&truth.values, &result.values, |pair, run| *self.counts.entry(pair).or_default() += run);
         self.counts.retain(|(truth, _), _| !ignored.contains(truth));
         for (class, score) in boundary::scores(truth, result, ignored) {
             let sum = self.outlines.entry(class).or_default();

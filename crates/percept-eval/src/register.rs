@@ -1,5 +1,6 @@
 //! Transforms of pairs of clouds against true ones.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -83,13 +84,10 @@ pub struct PairReport {
 /// [`Error::Input`]: a file cannot be read or has no transform; [`Error::Argument`]: the two do not fit.
 pub fn score(truth: &Path, results: &Path, options: &RegisterOptions) -> Result<Report> {
     let mut each = Vec::new();
-    let single = match &options.sources {
-        Some(path) if !path.is_dir() => Some(read_cloud(path)?),
-        _ => None,
-    };
     if options.rmse.is_some() && options.sources.is_none() {
         return Err(Error::argument("an RMSE is of points: name the sources"));
     }
+    let sources = options.sources.as_deref().map(Sources::new).transpose()?;
     let one_file = !truth.is_dir();
     for (said, heard) in pairs(truth, results)? {
         let Some(heard) = heard else {
@@ -111,11 +109,8 @@ pub fn score(truth: &Path, results: &Path, options: &RegisterOptions) -> Result<
                 each.push(missing(name));
                 continue;
             };
-            let own = match (&single, &options.sources) {
-                (None, Some(folder)) => Some(read_cloud(&cloud_of(folder, &name)?)?),
-                _ => None,
-            };
-            each.push(compared(name, truth, &result, single.as_ref().or(own.as_ref()), options));
+            let source = sources.as_ref().map(|sources| sources.of(&name)).transpose()?;
+            each.push(compared(name, truth, &result, source.as_deref(), options));
         }
     }
     if each.is_empty() {
@@ -266,16 +261,38 @@ fn read_cloud(path: &Path) -> Result<PointCloud> {
     Ok(cloud::read(CloudSource::from_argument(path), CloudLimits::default())?.0)
 }
 
-/// The cloud in a folder that has a pair's name.
-fn cloud_of(folder: &Path, name: &str) -> Result<PathBuf> {
-    let entries = std::fs::read_dir(folder).map_err(|error| Error::input(folder, error))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    let found = paths.into_iter().find(|path| stem(path) == name);
-    found.ok_or_else(|| Error::Argument {
-        message: format!("`{}` has no cloud `{name}`", folder.display()),
-        hint: Some("a source has the name of its pair's truth".into()),
-    })
+/// Where sources come from.
+enum Sources<'a> {
+    /// One for all pairs.
+    One(PointCloud),
+    /// One a pair, by the stems of their files.
+    Folder(&'a Path, BTreeMap<String, PathBuf>),
+}
+
+impl<'a> Sources<'a> {
+    fn new(path: &'a Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Ok(Self::One(read_cloud(path)?));
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| Error::input(path, error))?;
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        // Of several with one stem the first is taken.
+        paths.sort_by(|one, other| other.cmp(one));
+        Ok(Self::Folder(path, paths.into_iter().map(|path| (stem(&path), path)).collect()))
+    }
+
+    /// That of a pair.
+    fn of(&self, name: &str) -> Result<Cow<'_, PointCloud>> {
+        let (folder, paths) = match self {
+            Self::One(cloud) => return Ok(Cow::Borrowed(cloud)),
+            Self::Folder(folder, paths) => (folder, paths),
+        };
+        let path = paths.get(name).ok_or_else(|| Error::Argument {
+            message: format!("`{}` has no cloud `{name}`", folder.display()),
+            hint: Some("a source has the name of its pair's truth".into()),
+        })?;
+        Ok(Cow::Owned(read_cloud(path)?))
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use percept_core::{Error, Result};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::quality::{self, Counts};
@@ -66,7 +67,11 @@ struct Category {
 }
 
 fn read(path: &Path) -> Result<File> {
-    serde_json::from_str(&files::text(path)?).map_err(|error| Error::Input {
+    parse(path, &files::text(path)?)
+}
+
+fn parse(path: &Path, text: &str) -> Result<File> {
+    serde_json::from_str(text).map_err(|error| Error::Input {
         path: path.to_owned(),
         cause: error.into(),
         hint: Some("it is COCO's panoptic JSON: `annotations` with `file_name` and `segments_info`".into()),
@@ -96,9 +101,9 @@ pub fn score(truth_path: &Path, results: &Path, folders: &Folders) -> Result<Rep
         return Err(Error::input(truth_path, "it has no `categories`, or no `annotations`"));
     }
     let folder = |own: &Option<PathBuf>, path: &Path| own.clone().unwrap_or_else(|| path.with_extension(""));
-    let answered = match is_coco(results)? {
-        true => Answered::coco(results, folder(&folders.results, results))?,
-        false => Answered::percept(results, &truth)?,
+    let answered = match coco(results)? {
+        Some(file) => Answered::coco(results, folder(&folders.results, results), file),
+        None => Answered::percept(results, &truth)?,
     };
     let truth_folder = folder(&folders.truth, truth_path);
     let mut counts: BTreeMap<i64, Counts> = BTreeMap::new();
@@ -120,13 +125,19 @@ pub fn score(truth_path: &Path, results: &Path, folders: &Folders) -> Result<Rep
     Ok(report)
 }
 
-fn is_coco(results: &Path) -> Result<bool> {
-    if results.is_dir() {
-        return Ok(false);
+/// Results in COCO's form; none where they are of another.
+fn coco(results: &Path) -> Result<Option<File>> {
+    /// What tells the forms apart, without a copy of what is in it.
+    #[derive(Deserialize)]
+    struct Form {
+        annotations: Option<IgnoredAny>,
     }
-    let value: Value =
-        serde_json::from_str(&files::text(results)?).map_err(|error| Error::input(results, error))?;
-    Ok(value.get("annotations").is_some())
+    if results.is_dir() {
+        return Ok(None);
+    }
+    let text = files::text(results)?;
+    let form: Form = serde_json::from_str(&text).map_err(|error| Error::input(results, error))?;
+    form.annotations.map(|_| parse(results, &text)).transpose()
 }
 
 fn report(truth: &File, counts: &BTreeMap<i64, Counts>) -> Report {
@@ -156,11 +167,10 @@ enum Answered<'a> {
 }
 
 impl<'a> Answered<'a> {
-    fn coco(path: &'a Path, folder: PathBuf) -> Result<Self> {
-        let annotations = read(path)?.annotations.into_iter();
-        let annotations =
-            annotations.map(|annotation| (annotation.image_id.to_string(), annotation)).collect();
-        Ok(Self::Coco { path, folder, annotations })
+    fn coco(path: &'a Path, folder: PathBuf, file: File) -> Self {
+        let named = |annotation: Annotation| (annotation.image_id.to_string(), annotation);
+        let annotations = file.annotations.into_iter().map(named).collect();
+        Self::Coco { path, folder, annotations }
     }
 
     fn percept(path: &'a Path, truth: &File) -> Result<Self> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::raw::{Annotation, File};
 use super::{Object, Truth};
+use crate::files::bare;
 
 /// What a model answered, with the truth's numbers of images and classes.
 #[derive(Clone, Debug)]
@@ -144,8 +145,7 @@ impl Reader<'_> {
 
     /// The truth's numbers of a file's images that have results.
     fn images(&self, file: &File) -> Result<HashMap<i64, i64>> {
-        let bare = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
-        let mut bares: HashMap<String, Option<i64>> = HashMap::new();
+        let mut bares: HashMap<&str, Option<i64>> = HashMap::new();
         for (name, id) in &self.truth.file_names {
             bares.entry(bare(name)).and_modify(|known| *known = None).or_insert(Some(*id));
         }
@@ -155,7 +155,7 @@ impl Reader<'_> {
         for image in file.images.iter().filter(|image| with_results.contains(&image.id)) {
             let name = image.file_name.as_deref().unwrap_or_default();
             let exact = self.truth.file_names.get(name).copied();
-            let Some(id) = exact.or_else(|| bares.get(&bare(name)).copied().flatten()) else {
+            let Some(id) = exact.or_else(|| bares.get(bare(name)).copied().flatten()) else {
                 unknown.push(format!("`{name}`"));
                 continue;
             };
