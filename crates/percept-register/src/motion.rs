@@ -134,6 +134,17 @@ pub(crate) enum Scaled {
     Yes,
 }
 
+impl Scaled {
+    /// The units that two clouds are looked at with: of two of different density the sparser one says how well places are
+    /// known, unless one may be larger than the other.
+    pub(crate) fn units(self, source: f64, target: f64) -> [f64; 2] {
+        match self {
+            Self::No => [source.max(target); 2],
+            Self::Yes => [source, target],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ const NEIGHBORS: usize = 20;
 /// How far a feature looks, in voxels, and at how many neighbours at most.
 const FEATURE_RADIUS: f64 = 5.0;
 const FEATURE_NEIGHBORS: usize = 100;
+
 /// One cloud of an attempt.
 struct Side {
     sheet: Sheet,
@@ -114,12 +115,7 @@ fn attempt(source: &Whole, target: &Whole, sizes: [f64; 2], options: &RegisterOp
         Sides::Unknown
     };
     let unit = |sheet: &Sheet, size: f64| if size > 0.0 { size } else { fine::spacing_of(sheet) };
-    let (own, unit) = (unit(&source, sizes[0]), unit(&target, sizes[1]));
-    // Of two clouds of different density the sparser one says how well places are known.
-    let (own, unit) = match fine::scaled(options) {
-        Scaled::No => (own.max(unit), own.max(unit)),
-        Scaled::Yes => (own, unit),
-    };
+    let [own, unit] = fine::scaled(options).units(unit(&source, sizes[0]), unit(&target, sizes[1]));
     let (source, target) = join(|| Side::new(source, own, sides), || Side::new(target, unit, sides));
     let pairs = matching::mutual(&source.features, &target.features);
     let ground = Ground { source: &source.sheet, target: &target.sheet, unit, voxel: sizes[1] };

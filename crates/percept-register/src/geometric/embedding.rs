@@ -5,6 +5,7 @@ use percept_backbone::{Device, Linear, Result, Tensor, Weights, WeightsError};
 use rayon::prelude::*;
 
 use super::table::Table;
+use super::vectors::{away, cross, dot, long_dot};
 
 /// The most points whose pairs are embedded: 16 million pairs.
 pub(crate) const MAX_POINTS: usize = 4096;
@@ -118,7 +119,7 @@ impl GeometricEmbedding {
         angles: &mut [f32],
         neighbors: usize,
     ) {
-        let away = |other: &[f32; 3]| std::array::from_fn::<f32, 3, _>(|axis| other[axis] - point[axis]);
+        let away = |other: &[f32; 3]| away(point, other);
         for (distance, other) in distances.iter_mut().zip(points) {
             *distance = dot(&away(other), &away(other)).sqrt() / self.shape.sigma_d;
         }
@@ -182,7 +183,7 @@ impl Structure<'_> {
             for to in 0..points {
                 self.pair(from, to, &mut embedding, &mut spare);
                 for (head, vector) in vectors.chunks_exact(channels).enumerate() {
-                    products[head * points + to] = long_dot(vector, &embedding);
+                    products[head * points + to] = long_dot::<16, _>(vector, &embedding);
                 }
             }
         };
@@ -202,30 +203,4 @@ impl Structure<'_> {
         }
         Tensor::from_vec(all, (self.count, self.count, channels), &Device::Cpu).unwrap()
     }
-}
-
-fn dot(left: &[f32; 3], right: &[f32; 3]) -> f32 {
-    left[0] * right[0] + left[1] * right[1] + left[2] * right[2]
-}
-
-fn cross(left: &[f32; 3], right: &[f32; 3]) -> [f32; 3] {
-    [
-        left[1] * right[2] - left[2] * right[1],
-        left[2] * right[0] - left[0] * right[2],
-        left[0] * right[1] - left[1] * right[0],
-    ]
-}
-
-/// The product of two vectors, in sixteen sums that the processor makes side by side.
-pub(crate) fn long_dot(left: &[f32], right: &[f32]) -> f32 {
-    const SIDE_BY_SIDE: usize = 16;
-    let mut sums = [0.0_f32; SIDE_BY_SIDE];
-    let (lefts, rights) = (left.chunks_exact(SIDE_BY_SIDE), right.chunks_exact(SIDE_BY_SIDE));
-    let rest: f32 = lefts.remainder().iter().zip(rights.remainder()).map(|(left, right)| left * right).sum();
-    for (left, right) in lefts.zip(rights) {
-        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
-            *sum += left * right;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }

@@ -8,7 +8,9 @@ pub(crate) mod embedding;
 mod golden;
 mod table;
 mod transport;
+mod vectors;
 
 pub(crate) use attention::{GeometricTransformer, Look, TransformerShape};
-pub(crate) use embedding::{EmbeddingShape, MAX_POINTS, Reduction, long_dot};
+pub(crate) use embedding::{EmbeddingShape, MAX_POINTS, Reduction};
 pub(crate) use transport::Transport;
+pub(crate) use vectors::{away, dot, long_dot};

@@ -3,6 +3,8 @@
 
 use percept_backbone::{Weights, WeightsError};
 
+use super::vectors::long_dot;
+
 /// Beyond this a factor moves into the exponents (Schmitzer 2019, arXiv 1610.06519, "absorption"): e^100 and its inverse
 /// are far inside the range of f64.
 const MOVED: f64 = 1e40;
@@ -50,7 +52,7 @@ impl Transport {
         let mut sums = vec![0.0; width];
         for _ in 0..self.iterations {
             let rows = kernel.chunks_exact(width).zip(&of_rows).zip(&mut row_factor);
-            rows.for_each(|((row, held), factor)| *factor = held / product(row, &column_factor));
+            rows.for_each(|((row, held), factor)| *factor = held / long_dot::<8, _>(row, &column_factor));
             sums.fill(0.0);
             for (row, factor) in kernel.chunks_exact(width).zip(&row_factor) {
                 sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value * factor);
@@ -90,18 +92,4 @@ fn absorb(shifts: &mut [f64], factors: &mut [f64]) {
         *shift += factor.ln();
         *factor = 1.0;
     }
-}
-
-/// The product of two vectors, in eight sums side by side.
-fn product(left: &[f64], right: &[f64]) -> f64 {
-    const SIDE_BY_SIDE: usize = 8;
-    let mut sums = [0.0; SIDE_BY_SIDE];
-    let (lefts, rights) = (left.chunks_exact(SIDE_BY_SIDE), right.chunks_exact(SIDE_BY_SIDE));
-    let rest: f64 = lefts.remainder().iter().zip(rights.remainder()).map(|(left, right)| left * right).sum();
-    for (left, right) in lefts.zip(rights) {
-        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
-            *sum += left * right;
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

@@ -5,6 +5,7 @@ use nalgebra::Vector3;
 use rayon::prelude::*;
 
 use super::configuration::FineMatching;
+use super::pyramid::place;
 use crate::motion::{Motion, Scaled, fit};
 
 /// Two points that are the same, by their indices in their clouds.
@@ -78,9 +79,8 @@ pub(super) fn motion(
     [target, source]: [&[[f32; 3]]; 2],
     config: &FineMatching,
 ) -> Option<Found> {
-    let place = |point: [f32; 3]| Vector3::from(point).map(f64::from);
     let pair = |one: &Correspondence| {
-        (place(target[one.target as usize]), place(source[one.source as usize]), f64::from(one.score))
+        (place(&target[one.target as usize]), place(&source[one.source as usize]), f64::from(one.score))
     };
     let pairs: Vec<_> = correspondences.iter().map(pair).collect();
     let solved = |pairs: &[(Vector3<f64>, Vector3<f64>, f64)]| {

@@ -129,8 +129,9 @@ impl Network {
             let mut scores = Vec::with_capacity(rows.len() * columns.len());
             for row in rows {
                 let row = fine_features.row(*row as usize);
-                let column =
-                    |at: &u32| long_dot(row, fine_features.row(fine_stage.split + *at as usize)) * scale;
+                let column = |at: &u32| {
+                    long_dot::<16, _>(row, fine_features.row(fine_stage.split + *at as usize)) * scale
+                };
                 scores.extend(columns.iter().map(column));
             }
             let sizes = [rows.len(), columns.len()];

@@ -1,13 +1,12 @@
 //! The points that belong to each superpoint (`point_to_node_partition`).
 
-use nalgebra::Vector3;
 use rayon::prelude::*;
 
+use super::pyramid::place;
 use crate::tree::Tree;
 
 /// For each superpoint the points that have no nearer one, nearest first and no more than `limit`. Some may have none.
 pub(super) fn partition(points: &[[f32; 3]], superpoints: &[[f32; 3]], limit: usize) -> Vec<Vec<u32>> {
-    let place = |point: &[f32; 3]| Vector3::new(point[0], point[1], point[2]).map(f64::from);
     let tree = Tree::new(&superpoints.iter().map(place).collect::<Vec<_>>());
     let found: Vec<_> = points.par_iter().map(|point| tree.nearest(&place(point), f32::INFINITY)).collect();
     let mut patches = vec![Vec::new(); superpoints.len()];

@@ -68,7 +68,7 @@ impl Level {
     }
 }
 
-fn place(point: &[f32; 3]) -> Vector3<f64> {
+pub(super) fn place(point: &[f32; 3]) -> Vector3<f64> {
     Vector3::new(point[0], point[1], point[2]).map(f64::from)
 }
 

@@ -88,10 +88,7 @@ pub fn see(source: &PointCloud, target: &PointCloud) -> ([Seen; 2], [Vector3<f64
 /// Both clouds, with one unit unless sizes may differ. They have been made [`flat`].
 pub(crate) fn seen([source, target]: [&Whole; 2], scaled: Scaled) -> [Seen; 2] {
     let (own, unit) = join(|| unit(source), || unit(target));
-    let (own, unit) = match scaled {
-        Scaled::No => (own.max(unit), own.max(unit)),
-        Scaled::Yes => (own, unit),
-    };
+    let [own, unit] = scaled.units(own, unit);
     let (source, target) = join(|| Seen::new(source, own), || Seen::new(target, unit));
     [source, target]
 }

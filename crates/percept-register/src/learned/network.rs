@@ -13,7 +13,9 @@ use rayon::prelude::*;
 
 use super::input::{PATCH, PATCH_RADIUS};
 use crate::feature::LENGTH;
-use crate::geometric::{EmbeddingShape, GeometricTransformer, Look, Reduction, TransformerShape, Transport};
+use crate::geometric::{
+    EmbeddingShape, GeometricTransformer, Look, Reduction, TransformerShape, Transport, away, dot,
+};
 
 /// Channels.
 pub(super) const WIDTH: usize = 64;
@@ -242,14 +244,6 @@ fn point_pairs(cloud: &Given, node: usize, patch: &[u32]) -> Vec<[f32; PAIR]> {
         [distance / PATCH_RADIUS as f32, dot(&own, &unit), sign * dot(other, &unit), along.abs()]
     };
     patch.iter().map(pair).collect()
-}
-
-fn away(from: &[f32; 3], to: &[f32; 3]) -> [f32; 3] {
-    std::array::from_fn(|axis| to[axis] - from[axis])
-}
-
-fn dot(left: &[f32; 3], right: &[f32; 3]) -> f32 {
-    left[0] * right[0] + left[1] * right[1] + left[2] * right[2]
 }
 
 fn squared(vector: &[f32; 3]) -> f32 {

@@ -35,13 +35,15 @@ impl Similarity {
         if count == 0 {
             return Self { rows, columns: count };
         }
+        // As in `matching`: a product of matrices as they lie is a fast one.
+        let target_rows = target.transpose();
         let less = [&source, &target].map(squares);
         let [from, to] = clouds.map(around);
         // What is transported from around a key point of the source to each super-point of the target, before and behind.
         let width = clouds[1].nodes.len() + 1;
         rows.par_chunks_mut(BLOCK * count).enumerate().for_each(|(block, rows)| {
             let first = block * BLOCK;
-            let products = target.tr_mul(&source.columns(first, rows.len() / count));
+            let products = &target_rows * source.columns(first, rows.len() / count);
             let mut sent = vec![0.0_f32; width];
             for (at, row) in rows.chunks_exact_mut(count).enumerate() {
                 sent.fill(0.0);
