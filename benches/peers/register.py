@@ -10,8 +10,6 @@ with RANSAC and with FGR at 0.5 m, both refined by its ICP. Errors are against t
 
 import argparse
 import os
-import re
-import subprocess
 import time
 from pathlib import Path
 
@@ -22,27 +20,14 @@ import numpy as np  # noqa: E402
 import open3d as o3d  # noqa: E402
 import small_gicp  # noqa: E402
 
+from motions import errors, milliseconds, motion, orthonormal, run_pair  # noqa: E402
+
 o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
 registration = o3d.pipelines.registration
 
 
 def points(path: Path) -> np.ndarray:
     return np.asarray(o3d.io.read_point_cloud(str(path)).points)
-
-
-def orthonormal(matrix: np.ndarray) -> np.ndarray:
-    u, _, v = np.linalg.svd(matrix[:3, :3])
-    out = matrix.copy()
-    out[:3, :3] = u @ v
-    return out
-
-
-def errors(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Metres and degrees."""
-    turn = truth[:3, :3].T @ orthonormal(found)[:3, :3]
-    skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
-    angle = np.degrees(np.arctan2(np.linalg.norm(skew), (np.trace(turn) - 1) / 2))
-    return float(np.linalg.norm(found[:3, 3] - truth[:3, 3])), float(angle)
 
 
 def gicp(voxel: float):
@@ -88,9 +73,8 @@ def open3d(method: str, voxel: float = 0.5):
 def percept(pair: str, folder: Path, arguments: list[str], runs: int):
     """Times of `runs` after one that is not counted, and the last transform."""
     command = [pair, str(folder / "kitti_source.ply"), str(folder / "kitti_target.ply"), arguments[0], str(runs + 1)]
-    lines = subprocess.run(command + arguments[1:], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    matrix = np.array(eval(re.search(r"\[\[.*?\]\]", lines[-1]).group(0)))  # noqa: S307, our own program's numbers
-    return [float(line.split(" ms")[0]) for line in lines], matrix
+    lines = run_pair(command + arguments[1:])[1:]
+    return [milliseconds(line) for line in lines], motion(lines[-1])
 
 
 def main() -> None:
@@ -115,8 +99,8 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in [*peers, *ours]}
     worst: dict[str, list[float]] = {name: [0.0, 0.0] for name in times}
 
-    def note(name: str, milliseconds: list[float], matrix: np.ndarray) -> None:
-        times[name] += milliseconds
+    def note(name: str, taken: list[float], matrix: np.ndarray) -> None:
+        times[name] += taken
         worst[name] = [max(pair) for pair in zip(worst[name], errors(matrix, truth))]
 
     for run in peers.values():

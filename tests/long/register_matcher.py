@@ -11,8 +11,6 @@ points after the true motion. Success: within 2 degrees, and 1% of the scene's s
 import argparse
 import itertools
 import os
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,9 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/reference"))
+sys.path += [str(ROOT / "tests/reference"), str(ROOT / "benches/peers")]
 import register_pool  # noqa: E402
 import register_scenes  # noqa: E402
+from motions import errors, milliseconds, motion, run_pair, trusted  # noqa: E402
 
 METHODS = ("features", "learned", "global")
 
@@ -58,12 +57,12 @@ def main() -> None:
             for path, points in zip(paths, (source, target)):
                 np.save(path, points)
             for method in () if options.matches_only else METHODS:
-                text = subprocess.run([options.examples / "pair", *paths, method, "1"], capture_output=True, text=True, check=True).stdout
-                found = np.array(eval(re.search(r"\[\[.*?\]\]", text).group(0)))  # noqa: S307
-                angle = np.degrees(np.arccos(np.clip((np.trace(found[:3, :3].T @ truth[:3, :3]) - 1) / 2, -1, 1)))
+                (line,) = run_pair([options.examples / "pair", *paths, method, "1"])
+                found = motion(line)
+                _, angle = errors(found, truth)
                 middle = np.append(source.mean(0), 1)
                 right = angle < 2 and np.linalg.norm(((found - truth) @ middle)[:3]) < 0.01 * about["size"]
-                row[method] = (bool(right), "doubts []" in text, float(text.split(" ms")[0]))
+                row[method] = (bool(right), trusted(line), milliseconds(line))
             rows.append(row)
             print(seed, row, file=sys.stderr, flush=True)
     parts = {

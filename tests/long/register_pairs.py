@@ -13,8 +13,6 @@ trained on scenes of the same kinds as `irregular` among others (`tests/referenc
 
 import argparse
 import os
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,12 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benches" / "peers"))
-
-
-def errors(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """As `benches/peers/register.py` has them: metres and degrees between two motions."""
-    rest = np.linalg.inv(truth) @ found
-    return float(np.linalg.norm(rest[:3, 3])), float(np.degrees(np.arccos(np.clip((np.trace(rest[:3, :3]) - 1) / 2, -1, 1))))
+from motions import errors, motion, run_pair, trusted  # noqa: E402
 
 
 def flat(random: np.random.Generator, count: int, faces) -> np.ndarray:
@@ -134,9 +127,9 @@ def main() -> None:
             for path, points in zip(paths, (source, target)):
                 np.save(path, points)
             for method in options.methods:
-                text = subprocess.run([options.pair, *paths, method, "1"], capture_output=True, text=True, check=True).stdout
-                found[f"percept {method}"] = np.array(eval(re.search(r"\[\[.*?\]\]", text).group(0)))  # noqa: S307
-                found[f"percept {method} trusted"] = "doubts []" in text
+                (line,) = run_pair([options.pair, *paths, method, "1"])
+                found[f"percept {method}"] = motion(line)
+                found[f"percept {method} trusted"] = trusted(line)
             right = {}
             for name, value in found.items():
                 if isinstance(value, bool):
@@ -163,9 +156,9 @@ def main() -> None:
         print(f"| {part} | {len(chosen)} |" + "".join(cells))
     for method in options.methods:
         wrong = [right for *_, right in rows if not right[f"percept {method}"]]
-        trusted = sum(right[f"percept {method} trusted"] for right in wrong)
+        believed = sum(right[f"percept {method} trusted"] for right in wrong)
         doubted = sum(right[f"percept {method}"] and not right[f"percept {method} trusted"] for *_, right in rows)
-        print(f"percept {method}: {len(wrong)} wrong, {trusted} of them trusted; {doubted} right ones doubted")
+        print(f"percept {method}: {len(wrong)} wrong, {believed} of them trusted; {doubted} right ones doubted")
 
 
 if __name__ == "__main__":
